@@ -1,0 +1,1 @@
+"""What people and Prometheus look at: metric definitions, the live terminal view, the offline report."""

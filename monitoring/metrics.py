@@ -1,0 +1,36 @@
+"""Every metric riskmon exposes, in Prometheus' naming: base units, `_total` for counters, bounded labels."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+EVENTS = Counter("riskmon_events", "Events applied to borrower state, by event type.", ["type"])
+DUPLICATES = Counter("riskmon_duplicate_events", "Events whose event_id was already applied.")
+REDELIVERED = Counter("riskmon_redelivered_events", "Events skipped after a recovery: the state already held them.")
+DEAD_LETTERS = Counter("riskmon_dead_letters", "Messages sent to the dead-letter topic, by reason.", ["reason"])
+ACTIONS = Counter("riskmon_actions", "Strategy changes sent to the actions topic, by new strategy.", ["strategy"])
+LABELS = Counter("riskmon_labels", "Predictions whose outcome became known.")
+SCORES = Counter("riskmon_scores", "Loans scored.")
+BATCH_SECONDS = Histogram(
+    "riskmon_batch_duration_seconds",
+    "Time from taking a batch of records to its last acknowledged write.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+LATENCY_SECONDS = Histogram(
+    "riskmon_event_latency_seconds",
+    "Time from an event's publication to the acknowledged write of its state and actions.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+)
+LAG = Gauge("riskmon_lag_records", "Records of the events topic not yet processed, by partition.", ["partition"])
+BORROWERS = Gauge("riskmon_borrowers", "Borrowers by delinquency bucket and strategy.", ["bucket", "strategy"])
+ARREARS = Gauge("riskmon_arrears_currency_units", "Sum of all arrears.")
+RECOVERY_SECONDS = Gauge("riskmon_recovery_duration_seconds", "Time the last load of recovered state took.")
+BROKER_ERRORS = Counter("riskmon_broker_errors", "Failed writes to Kafka; each is tried again.")
+FOREST_INFO = Gauge("riskmon_forest_info", "1 for the forest in use, by version.", ["version"])
+ONLINE_LABELS = Gauge("riskmon_online_model_labels", "Labels the online model in use has learnt from.")
+ONLINE_WEIGHT = Gauge("riskmon_online_model_weight_ratio", "The online model's share of the blended score.")
+LEARNER_LABELS = Counter("riskmon_learner_labels", "Labels the learner took, by outcome.", ["outcome"])
+LEARNER_REPEATS = Counter("riskmon_learner_repeated_labels", "Labels the learner had already learnt.")
+LEARNER_LOG_LOSS = Gauge(
+    "riskmon_model_log_loss", "Recent prequential log loss, exponentially weighted, by model.", ["model"]
+)

@@ -1,0 +1,321 @@
+"""The account rules, pure: event × account → account.
+
+Payments are kept by value date for a window of days and only summed up beyond it. Everything that is
+derived (arrears, days past due, missed count) is a function of that ledger and the as-of day, so the order
+in which events arrive does not matter inside the window, and the state does not grow with a loan's age.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from streams.calendar import due_day, instalments_due_before
+from streams.events import EmiMissed, LoanClosed, LoanEvent, LoanOpened, PaymentReceived, PaymentReversed
+from streams.state import Account, LedgerEntry, Loan, LoanStatus, digest
+
+MINOR_UNITS = 100
+MAX_REMEMBERED = 256
+MAX_LOANS = 8
+
+
+@dataclass(frozen=True)
+class AccountRules:
+    """The lender's conventions. Materiality follows the EBA's definition of default (EBA/GL/2016/07)."""
+
+    grace_days: int = 3
+    ledger_days: int = 120
+    default_dpd: int = 90
+    probation_days: int = 90
+    materiality_minor: int = 100 * MINOR_UNITS
+    materiality_percent: int = 1
+
+
+class EventRefusedError(ValueError):
+    """An event that is well formed but cannot be true of this account. `reason` is a short, bounded code."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class Position(NamedTuple):
+    """Where a loan stands on its as-of day. Amounts in minor units."""
+
+    days_past_due: int
+    missed: int
+    arrears: int
+    credit: int
+    instalments_paid: int
+    instalments_due: int
+    outstanding: int
+
+
+def to_minor(amount: Decimal) -> int:
+    """Minor units of an amount that has at most two decimal places (the contracts see to that)."""
+    return int(amount * MINOR_UNITS)
+
+
+def delinquency_bucket(days_past_due: int) -> str:
+    """The usual buckets: current, 1-29, 30-59, 60-89, 90+."""
+    if days_past_due <= 0:
+        return "current"
+    for upper, name in ((30, "1-29"), (60, "30-59"), (90, "60-89")):
+        if days_past_due < upper:
+            return name
+    return "90+"
+
+
+def apply(event: LoanEvent, account: Account | None, rules: AccountRules) -> Account:
+    """The account after one event; the same object when the event is a duplicate.
+
+    Raises `EventRefusedError` for an unknown loan, an instalment the terms do not have, a value date
+    older than the ledger window, and whatever else would make the account untrue.
+    """
+    name = digest(event.event_id)
+    if account is not None and _is_known(name, account):
+        return account
+    if isinstance(event, LoanOpened):
+        changed = _open(event, account)
+    else:
+        if account is None:
+            raise EventRefusedError("unknown_loan", f"no loan {event.loan_id} is known for this borrower")
+        changed = _change(event, account, rules)
+    happened = event.occurred_at.date().toordinal()
+    remembered = replace(changed, recent=((name, happened), *changed.recent)[:MAX_REMEMBERED])
+    return close_day(remembered, happened, rules)
+
+
+def close_day(account: Account, day: int, rules: AccountRules) -> Account:
+    """The account at the end of `day`: days past due grow, old ledger entries fold into sums. Never goes back."""
+    as_of = max(account.as_of, day)
+    horizon = as_of - rules.ledger_days
+    loans = tuple(
+        _watch_status(_fold(loan, horizon, rules), as_of, rules)
+        for loan in account.loans
+        if not loan.closed or loan.closed_day >= horizon
+    )
+    recent = account.recent
+    if recent and any(seen < horizon for _, seen in recent):
+        recent = tuple(entry for entry in recent if entry[1] >= horizon)
+    return Account(account.borrower_id, as_of, loans, recent)
+
+
+def position(loan: Loan, as_of: int, rules: AccountRules) -> Position:
+    """Waterfall of all payments over the instalments, oldest first. A closed loan owes nothing."""
+    paid = total_paid(loan)
+    paid_up = min(paid // loan.emi, loan.tenure)
+    if loan.closed:
+        return Position(0, missed_count(loan, loan.closed_day, rules), 0, 0, paid_up, paid_up, 0)
+    due = instalments_due_before(loan.first_due, loan.tenure, as_of)
+    arrears = due * loan.emi - paid
+    oldest = due_day(loan.first_due, paid_up + 1)
+    return Position(
+        days_past_due=as_of - oldest if arrears > 0 else 0,
+        missed=missed_count(loan, as_of, rules),
+        arrears=max(arrears, 0),
+        credit=max(-arrears, 0),
+        instalments_paid=paid_up,
+        instalments_due=due,
+        outstanding=outstanding_principal(loan.principal, loan.emi, loan.annual_rate_e4, paid_up),
+    )
+
+
+def total_paid(loan: Loan) -> int:
+    """All that was paid and not taken back, in minor units."""
+    return loan.folded_paid + sum(entry.amount for entry in loan.ledger if not entry.is_reversed)
+
+
+def paid_by(loan: Loan, day: int) -> int:
+    """What had been paid with a value date up to `day`; exact for days inside the ledger window."""
+    return loan.folded_paid + sum(
+        entry.amount for entry in loan.ledger if entry.value_day <= day and not entry.is_reversed
+    )
+
+
+def missed_count(loan: Loan, as_of: int, rules: AccountRules) -> int:
+    """Instalments not fully paid by due date plus grace, each counted once."""
+    return loan.folded_missed + sum(_is_missed(loan, number, rules) for number in _decided(loan, as_of, rules))
+
+
+@lru_cache(maxsize=65536)
+def outstanding_principal(principal: int, emi: int, annual_rate_e4: int, instalments_paid: int) -> int:
+    """Principal left after that many instalments, minor units: B = P·q^j − EMI·(q^j − 1)/(q − 1), q = 1 + i/12."""
+    monthly = Decimal(annual_rate_e4) / Decimal(12_000_000)
+    if monthly == 0:
+        return max(principal - emi * instalments_paid, 0)
+    growth = (1 + monthly) ** instalments_paid
+    left = principal * growth - emi * (growth - 1) / monthly
+    return max(round(left), 0)
+
+
+def next_wake(account: Account, rules: AccountRules, label_days: int) -> int:
+    """The first later day whose close changes something for this account, or 0 if none will.
+
+    While anything is past due that is every day; else the day after the next unpaid instalment's due date,
+    the day a prediction's outcome is known (`label_days` after a due date), or the end of a probation.
+    """
+    days = [day for loan in account.loans if not loan.closed for day in _wakes(loan, account.as_of, rules, label_days)]
+    return min(days, default=0)
+
+
+def _wakes(loan: Loan, as_of: int, rules: AccountRules, label_days: int) -> Iterator[int]:
+    paid_up = total_paid(loan) // loan.emi
+    if paid_up < loan.tenure:
+        yield max(due_day(loan.first_due, paid_up + 1), as_of) + 1
+    matured = instalments_due_before(loan.first_due, loan.tenure, as_of - label_days + 1)
+    if matured < loan.tenure:
+        yield due_day(loan.first_due, matured + 1) + label_days
+    if loan.status is LoanStatus.PROBATION:
+        yield max(loan.status_since + rules.probation_days, as_of + 1)
+
+
+def _is_known(name: int, account: Account) -> bool:
+    # A loan remembers its own opening for as long as it lives; other ids fall out with the ledger window.
+    return any(name == known for known, _ in account.recent) or any(name == loan.opened_by for loan in account.loans)
+
+
+def _open(event: LoanOpened, account: Account | None) -> Account:
+    terms, profile = event.terms, event.profile
+    known = account.loans if account else ()
+    if any(loan.loan_id == event.loan_id for loan in known):
+        raise EventRefusedError("loan_exists", f"loan {event.loan_id} is already open")
+    if len(known) >= MAX_LOANS:
+        raise EventRefusedError("too_many_loans", f"a borrower holds at most {MAX_LOANS} loans at once")
+    if terms.first_due_date < event.occurred_at.date():
+        raise EventRefusedError("bad_terms", "terms.first_due_date: lies before the loan was opened")
+    opened = event.occurred_at.date().toordinal()
+    loan = Loan(
+        loan_id=event.loan_id,
+        opened_day=opened,
+        principal=to_minor(terms.principal),
+        emi=to_minor(terms.emi),
+        annual_rate_e4=int(terms.annual_rate * 10_000),
+        tenure=terms.tenure_months,
+        first_due=terms.first_due_date.toordinal(),
+        monthly_income=to_minor(profile.monthly_income),
+        collateral=to_minor(profile.collateral_value),
+        employment=profile.employment_type,
+        status_since=opened,
+        opened_by=digest(event.event_id),
+    )
+    if account is None:
+        return Account(event.borrower_id, opened, (loan,))
+    return replace(account, loans=(*account.loans, loan))
+
+
+def _change(event: LoanEvent, account: Account, rules: AccountRules) -> Account:
+    at = next((i for i, loan in enumerate(account.loans) if loan.loan_id == event.loan_id), None)
+    if at is None:
+        raise EventRefusedError("unknown_loan", f"no loan {event.loan_id} is known for this borrower")
+    loan = account.loans[at]
+    oldest_day = account.as_of - rules.ledger_days
+    if isinstance(event, PaymentReceived):
+        changed = _pay(event, loan, oldest_day)
+    elif isinstance(event, PaymentReversed):
+        changed = _reverse(event, loan, oldest_day)
+    elif isinstance(event, EmiMissed):
+        changed = _check_missed(event, loan)
+    elif isinstance(event, LoanClosed):
+        day = event.occurred_at.date().toordinal()
+        changed = loan if loan.closed else replace(loan, closed=event.reason, closed_day=day)
+    else:
+        raise TypeError(f"no account rule for {type(event).__name__}")
+    return replace(account, loans=(*account.loans[:at], changed, *account.loans[at + 1 :]))
+
+
+def _pay(event: PaymentReceived, loan: Loan, oldest_day: int) -> Loan:
+    if event.value_date.toordinal() > event.occurred_at.date().toordinal() + 3:
+        raise EventRefusedError("future_date", "value_date: more than three days after the payment came in")
+    entry = LedgerEntry(digest(event.event_id), event.value_date.toordinal(), to_minor(event.amount), False)
+    return _enter(loan, entry, oldest_day)
+
+
+def _reverse(event: PaymentReversed, loan: Loan, oldest_day: int) -> Loan:
+    # The reversal may overtake its payment: an entry of amount 0 then waits for it, marked as taken back.
+    entry = LedgerEntry(digest(event.payment_event_id), event.payment_value_date.toordinal(), 0, True)
+    return _enter(loan, entry, oldest_day)
+
+
+def _enter(loan: Loan, entry: LedgerEntry, oldest_day: int) -> Loan:
+    if entry.value_day < oldest_day:
+        raise EventRefusedError("too_late", "the payment's value date lies before the ledger window")
+    for at, known in enumerate(loan.ledger):
+        if known.payment == entry.payment:
+            payment = entry if entry.amount else known
+            merged = replace(payment, is_reversed=known.is_reversed or entry.is_reversed)
+            return replace(loan, ledger=(*loan.ledger[:at], merged, *loan.ledger[at + 1 :]))
+    if len(loan.ledger) >= MAX_REMEMBERED:
+        raise EventRefusedError("ledger_full", f"more than {MAX_REMEMBERED} payments inside the ledger window")
+    return replace(loan, ledger=(*loan.ledger, entry))
+
+
+def _check_missed(event: EmiMissed, loan: Loan) -> Loan:
+    # The count itself comes from the ledger: a payment that arrives late but was made in time must undo it.
+    if event.instalment_number > loan.tenure:
+        raise EventRefusedError("unknown_instalment", f"instalment_number: the loan has {loan.tenure} instalments")
+    due = date.fromordinal(due_day(loan.first_due, event.instalment_number))
+    if event.due_date != due:
+        raise EventRefusedError("unknown_instalment", f"due_date: instalment is due on {due.isoformat()}")
+    return loan
+
+
+def _decided(loan: Loan, before: int, rules: AccountRules) -> Iterator[int]:
+    """Numbers of the instalments, not yet folded, whose grace ended before that day."""
+    number = loan.folded_instalments + 1
+    while number <= loan.tenure and due_day(loan.first_due, number) + rules.grace_days < before:
+        yield number
+        number += 1
+
+
+def _is_missed(loan: Loan, number: int, rules: AccountRules) -> bool:
+    return paid_by(loan, due_day(loan.first_due, number) + rules.grace_days) < number * loan.emi
+
+
+def _fold(loan: Loan, horizon: int, rules: AccountRules) -> Loan:
+    """Sum up what lies before the horizon: nothing that still may arrive can change it."""
+    numbers = list(_decided(loan, horizon, rules))
+    old = [entry for entry in loan.ledger if entry.value_day < horizon]
+    if not numbers and not old:
+        return loan
+    paid = [entry for entry in old if not entry.is_reversed]
+    return replace(
+        loan,
+        ledger=tuple(entry for entry in loan.ledger if entry.value_day >= horizon),
+        folded_paid=loan.folded_paid + sum(entry.amount for entry in paid),
+        folded_instalments=loan.folded_instalments + len(numbers),
+        folded_missed=loan.folded_missed + sum(_is_missed(loan, number, rules) for number in numbers),
+        folded_last_paid=max([loan.folded_last_paid, *(entry.value_day for entry in paid)]),
+    )
+
+
+def _watch_status(loan: Loan, as_of: int, rules: AccountRules) -> Loan:
+    if loan.closed:
+        return loan
+    now = position(loan, as_of, rules)
+    status = _status(loan, now, as_of, rules)
+    worst = max(loan.worst_dpd, now.days_past_due)
+    if status is loan.status and worst == loan.worst_dpd:
+        return loan
+    since = loan.status_since if status is loan.status else as_of
+    return replace(loan, status=status, status_since=since, worst_dpd=worst)
+
+
+def _status(loan: Loan, now: Position, as_of: int, rules: AccountRules) -> LoanStatus:
+    material = now.arrears > rules.materiality_minor and now.arrears * 100 > rules.materiality_percent * now.outstanding
+    if now.days_past_due >= rules.default_dpd and material:
+        return LoanStatus.DEFAULT
+    if loan.status is LoanStatus.DEFAULT:
+        return LoanStatus.DEFAULT if now.arrears else LoanStatus.PROBATION
+    if loan.status is LoanStatus.PROBATION:
+        if now.arrears > rules.materiality_minor:
+            return LoanStatus.DEFAULT
+        served = as_of - loan.status_since >= rules.probation_days
+        return LoanStatus.PERFORMING if served and not now.arrears else LoanStatus.PROBATION
+    return LoanStatus.PERFORMING

@@ -1,0 +1,257 @@
+"""The `riskmon` command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from streams.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Streaming borrower-risk monitor.")
+console = Console(stderr=True)
+
+Bootstrap = Annotated[str | None, typer.Option(help="Kafka's bootstrap servers; default from RISKMON_BOOTSTRAP.")]
+MetricsPort = Annotated[int | None, typer.Option(help="Port of /metrics, 0 for any free one.")]
+Borrowers = Annotated[int, typer.Option(min=1, help="How many borrowers to simulate.")]
+Days = Annotated[int | None, typer.Option(min=1, help="Stop after this many business days.")]
+Seed = Annotated[int, typer.Option(help="Same seed, same events.")]
+Rate = Annotated[float, typer.Option(min=0, help="Events a second; 0 publishes as fast as it goes.")]
+Share = Annotated[float, typer.Option(min=0, max=1)]
+
+
+def settings_with(**flags: Any) -> Settings:
+    """Settings with the flags that were given on top."""
+    return Settings(**{name: value for name, value in flags.items() if value is not None})
+
+
+def main() -> None:
+    """Entry point: an error a user can mend is one clear line and exit code 1, not a traceback."""
+    try:
+        app(standalone_mode=True)
+    except ValueError as error:
+        console.print(f"[red]riskmon:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@app.command()
+def demo(
+    bootstrap: Annotated[str | None, typer.Option(help="Use this Kafka instead of starting a local one.")] = None,
+    borrowers: Borrowers = 500,
+    days: Days = None,
+    seed: Seed = 7,
+    rate: Rate = 400,
+    duplicates: Share = 0.01,
+    disorder: Share = 0.01,
+    malformed: Share = 0.002,
+    summary: Annotated[Path | None, typer.Option(help="Write a JSON of counts here at the end.")] = None,
+    metrics_port: MetricsPort = None,
+) -> None:
+    """Run everything with a live view: local Kafka, simulator, worker, learner. Until Ctrl-C or --days."""
+    from producers.faults import FaultConfig
+    from producers.simulator import SimulationConfig
+
+    from streams.demo import DemoConfig, run_demo
+    from streams.forest_file import ready_forest
+
+    settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port)
+    ready_forest(settings, console.print)
+    simulation = SimulationConfig(borrowers=borrowers, days=days, seed=seed, partitions=settings.partitions)
+    faults = FaultConfig(duplicates=duplicates, disorder=disorder, malformed=malformed, seed=seed)
+    run_demo(settings, DemoConfig(simulation, faults, rate, summary), bootstrap is not None, Console())
+
+
+@app.command()
+def broker(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 9092,
+    data: Annotated[Path | None, typer.Option(help="Where the broker keeps its data.")] = None,
+) -> None:
+    """Run a local Apache Kafka until Ctrl-C; its data survives a restart. Fetches Kafka on first use."""
+    from streams.broker import LocalBroker
+    from streams.topics import ensure_topics
+
+    settings = settings_with()
+    with LocalBroker(data or settings.home / "kafka", port=port) as local:
+        asyncio.run(ensure_topics(local.bootstrap, settings.application, settings.partitions, 1))
+        console.print(f"Kafka answers at {local.bootstrap}; Ctrl-C stops it")
+        _wait_for_signal()
+        console.print("stopping Kafka …")
+
+
+@app.command()
+def simulate(
+    bootstrap: Bootstrap = None,
+    borrowers: Borrowers = 500,
+    days: Days = None,
+    seed: Seed = 7,
+    rate: Rate = 0,
+    duplicates: Share = 0,
+    disorder: Share = 0,
+    malformed: Share = 0,
+) -> None:
+    """Publish simulated borrowers' events."""
+    from producers.faults import FaultConfig, FaultTally
+    from producers.publisher import publish, simulated_records
+    from producers.simulator import SimulationConfig
+
+    settings = settings_with(bootstrap=bootstrap)
+    partitions = _topics(settings)
+    config = SimulationConfig(borrowers=borrowers, days=days, seed=seed, partitions=partitions)
+    faults = FaultConfig(duplicates=duplicates, disorder=disorder, malformed=malformed, seed=seed)
+    tally = FaultTally()
+    _publish(settings, simulated_records(config, faults, tally), rate, publish)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or Parquet, one row a borrower.")],
+    bootstrap: Bootstrap = None,
+    as_of: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day the table describes; default yesterday.")
+    ] = None,
+    rate: Rate = 0,
+) -> None:
+    """Turn a table of borrowers into the dated events that lead to each row's state."""
+    from producers.publisher import publish
+    from producers.replay import plan_replay, read_table
+
+    settings = settings_with(bootstrap=bootstrap)
+    day = as_of.date() if as_of else datetime.now(UTC).date() - timedelta(days=1)
+    plan = plan_replay(read_table(file), day, _topics(settings))
+    _publish(settings, iter(plan.records), rate, publish)
+    for borrower_id, reason in plan.refused:
+        console.print(f"not replayed: {borrower_id}: {reason}", highlight=False)
+    if plan.refused:
+        console.print(f"{len(plan.refused)} rows contradict themselves and were not replayed")
+
+
+@app.command()
+def worker(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> None:
+    """Run a stream worker: events in, state kept, strategy changes out. Start as many as there are partitions."""
+    import faust
+    from prometheus_client import start_http_server
+
+    from streams.forest_file import ready_forest
+    from streams.scoring import ScoreBook
+    from streams.worker import Worker
+
+    settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port)
+    _log_to_stderr(settings)
+    forest = ready_forest(settings, console.print)
+    partitions = _topics(settings)
+    start_http_server(settings.metrics_port, settings.metrics_host)
+    running = Worker(settings, ScoreBook(forest), partitions)
+    faust.Worker(
+        running.app, loglevel=settings.log_level, redirect_stdouts=False, override_logging=False, quiet=True
+    ).execute_from_commandline()
+
+
+@app.command()
+def learner(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> None:
+    """Run the learner of the online model. A second one stands by until the first is gone."""
+    from prometheus_client import start_http_server
+
+    from streams.learner import Learner
+
+    settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port)
+    _log_to_stderr(settings)
+    _topics(settings)
+    start_http_server(settings.metrics_port, settings.metrics_host)
+    asyncio.run(_until_signal(Learner(settings)))
+
+
+@app.command()
+def actions(
+    bootstrap: Bootstrap = None,
+    strategy: Annotated[str | None, typer.Option(help="Only changes to this strategy.")] = None,
+    borrower: Annotated[str | None, typer.Option(help="Only this borrower.")] = None,
+    follow: Annotated[bool, typer.Option(help="Wait for more at the end of the topic.")] = True,
+) -> None:
+    """Print the actions topic as JSON, one action a line."""
+    from streams.tail import read_actions
+
+    settings = settings_with(bootstrap=bootstrap)
+
+    async def tail() -> None:
+        async for action in read_actions(settings.bootstrap, follow=follow):
+            if strategy in (None, action.strategy.value) and borrower in (None, action.borrower_id):
+                print(action.model_dump_json(), flush=True)
+
+    asyncio.run(tail())
+
+
+@app.command()
+def train(
+    out: Annotated[Path | None, typer.Option(help="The model's folder; default: where the worker looks.")] = None,
+    borrowers: Borrowers = 1500,
+    days: Annotated[int, typer.Option(min=180, help="Days of simulated history to learn from.")] = 540,
+    seed: Seed = 1,
+) -> None:
+    """Train the forest on simulated history, and print its report on borrowers and months it has not seen."""
+    from streams.forest_file import train_and_save
+
+    settings = settings_with()
+    report = train_and_save(out or settings.forest_dir, settings.rules(), borrowers, days, seed)
+    print(json.dumps(report, indent=2))
+
+
+@app.command()
+def config() -> None:
+    """Show the settings in force."""
+    settings = settings_with()
+    table = Table("setting", "environment", "in force", "meaning")
+    for name, field in Settings.model_fields.items():
+        table.add_row(name, f"RISKMON_{name.upper()}", str(getattr(settings, name)), field.description or "")
+    Console().print(table)
+
+
+def _topics(settings: Settings) -> int:
+    from streams.topics import ensure_topics
+
+    return asyncio.run(
+        ensure_topics(settings.bootstrap, settings.application, settings.partitions, settings.replication)
+    )
+
+
+def _publish(settings: Settings, records: Any, rate: float, publish: Any) -> None:
+    from streams.topics import EVENTS
+
+    published = asyncio.run(publish(settings.bootstrap, EVENTS, records, rate=rate))
+    console.print(f"published {published.count:,} messages in {published.seconds:.1f} s")
+
+
+def _log_to_stderr(settings: Settings) -> None:
+    logging.basicConfig(
+        level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+
+
+def _wait_for_signal() -> None:
+    stopped = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: stopped.set())
+    stopped.wait()
+
+
+async def _until_signal(service: Any) -> None:
+    task = asyncio.create_task(service.run())
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        logging.getLogger(__name__).info("stopped")
+
+
+if __name__ == "__main__":
+    main()

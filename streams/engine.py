@@ -1,0 +1,386 @@
+"""One batch of records through the pure core: validate, account state, features, score, strategy.
+
+The engine does no input or output and reads no clock but the records' own: the same records and models give
+the same states and messages, whether they come from Kafka, from a test's plain loop or from training.
+What `process` returns must be in the table before the next call; if it cannot be written, `load` starts over.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from streams import account as rules_of
+from streams.account import AccountRules, EventRefusedError, delinquency_bucket
+from streams.events import DayClosed, Event, InvalidEventError, LoanEvent, decode_event
+from streams.features import loan_features
+from streams.messages import Action, Label
+from streams.reasons import top_reasons
+from streams.scoring import ScoreBook, Scores
+from streams.state import (
+    Account,
+    BorrowerState,
+    Outgoing,
+    PartitionClock,
+    Strategy,
+    Watch,
+    decode_state,
+    encode,
+)
+from streams.strategy import SEVERITY, StrategyRules
+from streams.watch import LABEL_DAYS, Judgement, LoanScore, Outcome, judge
+
+CLOCK_PREFIX = "\x00clock/"
+_FUTURE_TOLERANCE_DAYS = 1
+
+
+class Record(NamedTuple):
+    """A message as it came from Kafka; `timestamp_ms` is Kafka's, milliseconds since 1970 UTC."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp_ms: int
+
+
+class DeadLetter(NamedTuple):
+    """A record that cannot be processed, and why: a short code for counting, a sentence for people."""
+
+    record: Record
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The settings of the domain."""
+
+    account: AccountRules = field(default_factory=AccountRules)
+    strategy: StrategyRules = field(default_factory=StrategyRules)
+
+
+@dataclass
+class BatchResult:
+    """What a batch decided: table rows by key with their partition, messages in order, refusals, counts."""
+
+    rows: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    outgoing: list[tuple[int, Outgoing]] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    applied: Counter[str] = field(default_factory=Counter)
+    actions: list[Action] = field(default_factory=list)
+    duplicates: int = 0
+    redelivered: int = 0
+    scored: int = 0
+    labels: int = 0
+
+
+class _Step(NamedTuple):
+    """A borrower's account just after one event, waiting for its scores."""
+
+    account: Account
+    record: Record
+    event: Event
+
+
+@dataclass
+class _Partition:
+    """What the engine remembers of a partition beside the table: its clock, and who wakes on which day."""
+
+    clock: PartitionClock
+    wakes: dict[int, set[str]] = field(default_factory=dict)
+    unsent: list[Outgoing] = field(default_factory=list)
+
+    def wake_on(self, day: int, borrower_id: str) -> None:
+        if day:
+            self.wakes.setdefault(day, set()).add(borrower_id)
+
+    def waking(self, day: int) -> list[str]:
+        """Take out who wakes by the close of `day`, in a fixed order."""
+        passed = [each for each in self.wakes if each <= day]
+        return sorted(set().union(*(self.wakes.pop(each) for each in passed)))
+
+
+class Engine:
+    """The partitions of one worker. `lookup` gives a table row's bytes by key, or None."""
+
+    def __init__(self, rules: Rules, lookup: Callable[[str], bytes | None]) -> None:
+        self.rules = rules
+        self.lookup = lookup
+        self.portfolio: Counter[tuple[str, Strategy]] = Counter()
+        self.arrears_minor = 0
+        self._partitions: dict[int, _Partition] = {}
+
+    def load(self, states: Iterable[BorrowerState], clocks: Iterable[PartitionClock]) -> None:
+        """Start over from recovered table rows, as after a rebalance."""
+        self._partitions = {clock.partition: _Partition(clock) for clock in clocks}
+        self.portfolio.clear()
+        self.arrears_minor = 0
+        for state in states:
+            self.schedule(state.partition, state.account)
+            self.partition(state.partition).unsent.extend(state.outbox)
+            self.count(state.watch, 1)
+
+    def process(self, records: Sequence[Record], book: ScoreBook, now: datetime) -> BatchResult:
+        """Decide a batch of records; each partition's come in offset order. `now` only dates the actions."""
+        return _Batch(self, book, now).run(records)
+
+    def partition(self, number: int) -> _Partition:
+        """The partition's memory, begun on first use."""
+        if number not in self._partitions:
+            self._partitions[number] = _Partition(PartitionClock(number, 0, -1))
+        return self._partitions[number]
+
+    def schedule(self, partition: int, account: Account) -> None:
+        """Note the day on which a tick must look at this account again."""
+        day = rules_of.next_wake(account, self.rules.account, LABEL_DAYS)
+        self.partition(partition).wake_on(day, account.borrower_id)
+
+    def count(self, watch: Watch, change: int) -> None:
+        """Add a borrower to the portfolio's counts, or with -1 take it out."""
+        bucket = delinquency_bucket(watch.days_past_due) if watch.has_open_loan else "closed"
+        self.portfolio[bucket, watch.strategy] += change
+        self.arrears_minor += change * watch.arrears
+
+
+class _Batch:
+    """One call of `Engine.process`: accounts first, then all scores in one call, then the decisions in order."""
+
+    def __init__(self, engine: Engine, book: ScoreBook, now: datetime) -> None:
+        self._engine = engine
+        self._book = book
+        self._now = now
+        self._before: dict[str, BorrowerState | None] = {}
+        self._accounts: dict[str, Account] = {}
+        self._watches: dict[str, Watch] = {}
+        self._outboxes: dict[str, list[Outgoing]] = {}
+        self._last: dict[str, Record] = {}
+        self._clocks: dict[int, PartitionClock] = {}
+        self._steps: list[_Step] = []
+        self._result = BatchResult()
+
+    def run(self, records: Sequence[Record]) -> BatchResult:
+        for record in records:
+            try:
+                self._take(record)
+            except InvalidEventError as error:
+                self._refuse(record, "invalid_event", str(error))
+            except EventRefusedError as error:
+                self._refuse(record, error.reason, str(error))
+        self._decide()
+        self._collect_rows()
+        self._resend(records)
+        # The learner tells repeats by their order, so labels leave in the order of their origin.
+        self._result.outgoing.sort(key=_order)
+        return self._result
+
+    def _refuse(self, record: Record, reason: str, detail: str) -> None:
+        self._result.dead_letters.append(DeadLetter(record, reason, detail))
+
+    def _resend(self, records: Sequence[Record]) -> None:
+        """After a recovery, send again what was decided on the redelivered offsets: the crash may have cut it off."""
+        spans: dict[int, tuple[int, int]] = {}
+        for record in records:
+            first, _ = spans.get(record.partition, (record.offset, 0))
+            spans[record.partition] = first, record.offset
+        for number, (first, last) in spans.items():
+            partition = self._engine.partition(number)
+            again = [each for each in partition.unsent if first <= each.offset <= last]
+            partition.unsent = [each for each in partition.unsent if each.offset > last]
+            self._result.outgoing.extend((number, each) for each in again)
+
+    def _take(self, record: Record) -> None:
+        if record.value is None:
+            raise InvalidEventError("message: empty value")
+        event = decode_event(record.value)
+        self._check_date(event, record)
+        if isinstance(event, DayClosed):
+            self._close_day(event, record)
+        else:
+            self._apply(event, record)
+
+    def _check_date(self, event: Event, record: Record) -> None:
+        published = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC).date().toordinal()
+        latest = max(published, self._clock(record.partition).day + 1) + _FUTURE_TOLERANCE_DAYS
+        claimed = event.business_date if isinstance(event, DayClosed) else event.occurred_at.date()
+        if claimed.toordinal() > latest:
+            field_name = "business_date" if isinstance(event, DayClosed) else "occurred_at"
+            raise EventRefusedError("future_date", f"{field_name}: later than {date.fromordinal(latest).isoformat()}")
+
+    def _clock(self, partition: int) -> PartitionClock:
+        return self._clocks.get(partition) or self._engine.partition(partition).clock
+
+    def _apply(self, event: LoanEvent, record: Record) -> None:
+        if record.key != event.borrower_id.encode():
+            raise EventRefusedError("key_mismatch", "the message key is not the event's borrower_id")
+        if self._is_redelivered(event.borrower_id, record):
+            self._result.redelivered += 1
+            return
+        account = self._accounts.get(event.borrower_id)
+        changed = rules_of.apply(event, account, self._engine.rules.account)
+        if changed is account:
+            self._result.duplicates += 1
+            return
+        self._result.applied[event.type] += 1
+        self._step(changed, record, event)
+
+    def _close_day(self, event: DayClosed, record: Record) -> None:
+        if event.partition != record.partition:
+            raise EventRefusedError("wrong_partition", f"partition: the tick stands on partition {record.partition}")
+        clock, day = self._clock(record.partition), event.business_date.toordinal()
+        if record.offset <= clock.applied_offset:
+            self._result.redelivered += 1
+        elif day <= clock.day:
+            self._result.duplicates += 1
+            return
+        else:
+            self._result.applied[event.type] += 1
+            self._clocks[record.partition] = PartitionClock(record.partition, day, record.offset)
+            self._engine.partition(record.partition).clock = self._clocks[record.partition]
+        for borrower_id in self._engine.partition(record.partition).waking(day):
+            self._wake(borrower_id, day, record, event)
+
+    def _wake(self, borrower_id: str, day: int, record: Record, event: DayClosed) -> None:
+        redelivered = self._is_redelivered(borrower_id, record)
+        account = self._accounts[borrower_id]
+        if redelivered or rules_of.next_wake(account, self._engine.rules.account, LABEL_DAYS) > day:
+            self._engine.schedule(record.partition, account)
+            return
+        self._step(rules_of.close_day(account, day, self._engine.rules.account), record, event)
+
+    def _is_redelivered(self, borrower_id: str, record: Record) -> bool:
+        """Fetch the borrower on first sight, and compare the record with what its state already holds."""
+        if borrower_id not in self._before:
+            row = self._engine.lookup(borrower_id)
+            state = decode_state(row) if row is not None else None
+            self._before[borrower_id] = state
+            if state is not None:
+                self._accounts[borrower_id] = state.account
+                self._watches[borrower_id] = state.watch
+        before = self._before[borrower_id]
+        return before is not None and record.offset <= before.applied_offset
+
+    def _step(self, account: Account, record: Record, event: Event) -> None:
+        self._accounts[account.borrower_id] = account
+        self._last[account.borrower_id] = record
+        self._steps.append(_Step(account, record, event))
+        self._engine.schedule(record.partition, account)
+
+    def _decide(self) -> None:
+        rows: list[tuple[float, ...]] = []
+        owners: list[list[str]] = []
+        for step in self._steps:
+            loans = [loan for loan in step.account.loans if not loan.closed]
+            owners.append([loan.loan_id for loan in loans])
+            rows.extend(loan_features(loan, step.account, self._engine.rules.account) for loan in loans)
+        self._result.scored = len(rows)
+        scores = iter(_loan_scores(rows, self._book.score(rows))) if rows else iter(())
+        for step, loan_ids in zip(self._steps, owners, strict=True):
+            named = [next(scores)._replace(loan_id=loan_id) for loan_id in loan_ids]
+            self._judge(step, named)
+
+    def _judge(self, step: _Step, scores: list[LoanScore]) -> None:
+        borrower_id = step.account.borrower_id
+        watch = self._watches.get(borrower_id, Watch())
+        rules = self._engine.rules
+        judged = judge(watch, step.account, scores, self._book.versions, rules.account, rules.strategy)
+        self._watches[borrower_id] = judged.watch
+        for outcome in judged.outcomes:
+            self._send(step, "label", borrower_id, _label(outcome, borrower_id, step.record).model_dump_json())
+            self._result.labels += 1
+        if judged.watch.strategy is not judged.previous:
+            action = self._action(step, judged)
+            self._result.actions.append(action)
+            self._send(step, "action", borrower_id, action.model_dump_json())
+
+    def _send(self, step: _Step, kind: str, key: str, value: str) -> None:
+        outgoing = Outgoing(kind, step.record.offset, key.encode(), value.encode())
+        self._outboxes.setdefault(step.account.borrower_id, []).append(outgoing)
+        self._result.outgoing.append((step.record.partition, outgoing))
+
+    def _action(self, step: _Step, judged: Judgement) -> Action:
+        worst, record, account = judged.worst, step.record, step.account
+        risk_fell = SEVERITY[judged.watch.strategy] < SEVERITY[judged.previous]
+        reasons = (
+            top_reasons(worst.features, self._book.contributions(worst.features), risk_fell=risk_fell) if worst else []
+        )
+        loan_id = worst.loan_id if worst else account.loans[-1].loan_id
+        loan = next(loan for loan in account.loans if loan.loan_id == loan_id)
+        now = rules_of.position(loan, account.as_of, self._engine.rules.account)
+        published = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+        return Action(
+            action_id=f"{record.partition}-{record.offset}-{zlib.crc32(account.borrower_id.encode()):08x}",
+            borrower_id=account.borrower_id,
+            loan_id=loan_id,
+            previous_strategy=judged.previous,
+            strategy=judged.watch.strategy,
+            score=worst.p_blend if worst else None,
+            forest_score=worst.p_forest if worst else None,
+            online_score=worst.p_online if worst and self._book.online else None,
+            online_weight=self._book.online_weight,
+            reasons=reasons,
+            days_past_due=now.days_past_due,
+            delinquency_bucket=delinquency_bucket(now.days_past_due),
+            missed_count=now.missed,
+            arrears=Decimal(now.arrears) / rules_of.MINOR_UNITS,
+            forest_version=self._book.versions.forest,
+            online_version=self._book.versions.online,
+            caused_by=step.event.event_id,
+            event_type=step.event.type,
+            occurred_at=step.event.occurred_at,
+            published_at=published,
+            decided_at=self._now,
+        )
+
+    def _collect_rows(self) -> None:
+        for borrower_id, record in self._last.items():
+            before = self._before[borrower_id]
+            if before is not None:
+                self._engine.count(before.watch, -1)
+            self._engine.count(self._watches[borrower_id], 1)
+            state = BorrowerState(
+                account=self._accounts[borrower_id],
+                watch=self._watches[borrower_id],
+                partition=record.partition,
+                applied_offset=record.offset,
+                outbox=tuple(self._outboxes.get(borrower_id, ())),
+            )
+            self._result.rows[borrower_id] = (record.partition, encode(state))
+        for number, clock in self._clocks.items():
+            self._result.rows[f"{CLOCK_PREFIX}{number}"] = (number, encode(clock))
+
+
+def _order(sent: tuple[int, Outgoing]) -> tuple[int, int, bytes]:
+    partition, outgoing = sent
+    return partition, outgoing.offset, outgoing.key
+
+
+def _loan_scores(rows: Sequence[tuple[float, ...]], scores: Scores) -> Iterator[LoanScore]:
+    parts = zip(rows, scores.forest.tolist(), scores.online.tolist(), scores.blend.tolist(), strict=True)
+    for features, p_forest, p_online, p_blend in parts:
+        yield LoanScore("", features, p_forest, p_online, p_blend)
+
+
+def _label(outcome: Outcome, borrower_id: str, record: Record) -> Label:
+    prediction = outcome.prediction
+    return Label(
+        borrower_id=borrower_id,
+        origin_partition=record.partition,
+        origin_offset=record.offset,
+        loan_id=prediction.loan_id,
+        instalment_number=prediction.instalment,
+        due_date=date.fromordinal(prediction.due_day),
+        scored_on=date.fromordinal(prediction.scored_day),
+        features=list(prediction.features),
+        forest_score=prediction.p_forest,
+        online_score=prediction.p_online,
+        blended_score=prediction.p_blend,
+        forest_version=prediction.forest_version,
+        online_version=prediction.online_version,
+        outcome=outcome.reached_30_dpd,
+    )

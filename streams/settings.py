@@ -1,0 +1,81 @@
+"""What is in force: flags, then environment (`RISKMON_…`), then the file named by `RISKMON_CONFIG`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_data_path
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from streams.account import MINOR_UNITS, AccountRules
+from streams.engine import Rules
+from streams.strategy import StrategyRules
+
+
+class Settings(BaseSettings):
+    """Every setting of riskmon with its default."""
+
+    model_config = SettingsConfigDict(env_prefix="RISKMON_", extra="forbid", frozen=True)
+
+    bootstrap: str = Field("127.0.0.1:9092", description="Kafka's bootstrap servers, host:port, comma separated.")
+    application: str = Field("riskmon", description="Consumer group and prefix of the changelog topic.")
+    partitions: int = Field(4, ge=1, le=1024, description="Partitions of riskmon.events, when riskmon creates it.")
+    replication: int = Field(1, ge=1, le=9, description="Replicas of topics that riskmon creates.")
+    home: Path = Field(user_data_path("riskmon"), description="Where the local broker's data and the model live.")
+    model_dir: Path | None = Field(None, description="The forest's folder; by default `forest` below home.")
+    metrics_host: str = Field("127.0.0.1", description="Address on which /metrics listens.")
+    metrics_port: int = Field(9464, ge=0, le=65535, description="Port of /metrics; 0 picks a free one.")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    batch_records: int = Field(1000, ge=1, le=10_000, description="Most records scored together.")
+    batch_seconds: float = Field(0.05, gt=0, le=5, description="How long a record waits for others at most.")
+    commit_seconds: float = Field(0.5, gt=0, le=60, description="Interval of offset commits.")
+
+    grace_days: int = Field(3, ge=0, le=30)
+    ledger_days: int = Field(120, ge=60, le=400, description="Older payments are only known as a sum.")
+    default_dpd: int = Field(90, ge=30, le=365)
+    probation_days: int = Field(90, ge=0, le=365)
+    materiality_amount: int = Field(100, ge=0, description="Arrears up to this amount do not make a default.")
+    materiality_percent: int = Field(1, ge=0, le=100)
+    settlement_from: float = Field(0.50, gt=0, lt=1, description="Score from which a settlement is offered.")
+    recovery_above: float = Field(0.75, gt=0, lt=1, description="Score above which recovery is aggressive.")
+    relax_margin: float = Field(0.05, ge=0, lt=0.5, description="Fall below a threshold needed to relax a strategy.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, environment, file, in that order."""
+        file = os.environ.get("RISKMON_CONFIG")
+        return (
+            init_settings,
+            env_settings,
+            *([TomlConfigSettingsSource(settings_cls, Path(file))] if file else []),
+        )
+
+    @property
+    def forest_dir(self) -> Path:
+        """Where the trained forest is."""
+        return self.model_dir or self.home / "forest"
+
+    def rules(self) -> Rules:
+        """The domain's settings as the core wants them."""
+        return Rules(
+            AccountRules(
+                grace_days=self.grace_days,
+                ledger_days=self.ledger_days,
+                default_dpd=self.default_dpd,
+                probation_days=self.probation_days,
+                materiality_minor=self.materiality_amount * MINOR_UNITS,
+                materiality_percent=self.materiality_percent,
+            ),
+            StrategyRules(self.settlement_from, self.recovery_above, self.relax_margin),
+        )

@@ -1,0 +1,79 @@
+"""Writes to Kafka that return only when every message is acknowledged by all in-sync replicas."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from monitoring import metrics
+
+_log = logging.getLogger(__name__)
+_RETRY_SECONDS = 1.0
+
+
+class Message(NamedTuple):
+    """One message to write; without a partition its key chooses one."""
+
+    topic: str
+    partition: int | None
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Sink:
+    """An idempotent producer that keeps trying while the broker is away.
+
+    A retry may write a message twice, so every message must be safe to repeat: state rows are whole,
+    actions carry a deterministic id, labels their order.
+    """
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._producer: AIOKafkaProducer | None = None
+
+    async def write(self, messages: Sequence[Message]) -> None:
+        """Write all messages, in order within a partition, and wait for their acknowledgement."""
+        while messages:
+            try:
+                await self._write_once(messages)
+                return
+            except KafkaError as error:
+                metrics.BROKER_ERRORS.inc()
+                _log.warning("Kafka did not take a write, trying again: %s", error)
+                await self.close()
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def close(self) -> None:
+        """Give up the connection; the next write opens another."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()
+
+    async def _write_once(self, messages: Sequence[Message]) -> None:
+        producer = await self._connected()
+        sent = [
+            await producer.send(m.topic, m.value, m.key, partition=m.partition, headers=list(m.headers))
+            for m in messages
+        ]
+        for failure in await asyncio.gather(*sent, return_exceptions=True):
+            if isinstance(failure, BaseException):
+                raise failure
+
+    async def _connected(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap, enable_idempotence=True, acks="all", max_request_size=2_000_000
+            )
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
+            self._producer = producer
+        return self._producer

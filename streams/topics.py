@@ -1,0 +1,84 @@
+"""The topics riskmon reads and writes, and their creation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
+
+EVENTS = "riskmon.events"
+ACTIONS = "riskmon.actions"
+LABELS = "riskmon.labels"
+MODELS = "riskmon.models"
+DEADLETTER = "riskmon.deadletter"
+ACCOUNTS_TABLE = "accounts"
+
+
+class TopicError(ValueError):
+    """The topics are not as riskmon needs them; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """A topic as riskmon needs it."""
+
+    name: str
+    partitions: int
+    config: dict[str, str] = field(default_factory=dict)
+
+
+def changelog_name(application: str) -> str:
+    """The changelog of the account table, as Faust names it."""
+    return f"{application}-{ACCOUNTS_TABLE}-changelog"
+
+
+def topic_specs(application: str, partitions: int) -> list[TopicSpec]:
+    """All topics. The changelog has as many partitions as the events, since a partition's state moves with it."""
+    compacted = {"cleanup.policy": "compact"}
+    return [
+        TopicSpec(EVENTS, partitions),
+        TopicSpec(ACTIONS, partitions),
+        # One partition: a single learner takes the labels in one order.
+        TopicSpec(LABELS, 1),
+        TopicSpec(MODELS, 1, compacted),
+        TopicSpec(DEADLETTER, 1),
+        TopicSpec(changelog_name(application), partitions, compacted),
+    ]
+
+
+async def ensure_topics(bootstrap: str, application: str, partitions: int, replication: int) -> int:
+    """Create what is missing; returns the partition count of the events topic, which an existing topic decides.
+
+    Raises `TopicError` if Kafka does not answer, or if the changelog does not match the events topic.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        found = {each["topic"]: len(each["partitions"]) for each in await admin.describe_topics()}
+        actual = found.get(EVENTS, partitions)
+        specs = topic_specs(application, actual)
+        missing = [spec for spec in specs if spec.name not in found]
+        if missing:
+            new = [NewTopic(s.name, s.partitions, replication, topic_configs=s.config) for s in missing]
+            await _create(admin, new)
+    except KafkaConnectionError:
+        raise TopicError(
+            f"no Kafka answers at {bootstrap}; start one with `riskmon broker` or set --bootstrap"
+        ) from None
+    except KafkaError as error:
+        raise TopicError(f"Kafka at {bootstrap} refused to create the topics: {error}") from error
+    finally:
+        await admin.close()
+    changelog = changelog_name(application)
+    if found.get(changelog, actual) != actual:
+        raise TopicError(f"{changelog} has {found[changelog]} partitions, but {EVENTS} has {actual}: they must agree")
+    return actual
+
+
+async def _create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:
+    response = await admin.create_topics(topics)
+    for name, code, *rest in response.topic_errors:
+        # Another process may have been quicker.
+        if code not in (0, TopicAlreadyExistsError.errno):
+            raise TopicError(f"topic {name} could not be created: {rest[0] if rest else code}")

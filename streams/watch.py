@@ -1,0 +1,136 @@
+"""From scores to decisions, pure: which strategy is in force, and which predictions have met their outcome."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from streams.account import AccountRules, paid_by, position
+from streams.calendar import due_day
+from streams.features import next_instalment
+from streams.state import Account, Loan, Snapshot, Strategy, Watch
+from streams.strategy import StrategyRules, next_strategy
+
+LABEL_DAYS = 30
+
+
+class LoanScore(NamedTuple):
+    """One loan's features and the probabilities that its next instalment reaches 30 days past due."""
+
+    loan_id: str
+    features: tuple[float, ...]
+    p_forest: float
+    p_online: float
+    p_blend: float
+
+
+class ModelVersions(NamedTuple):
+    """Which models made a score: the forest's version, and the labels the online model had learnt (0: none)."""
+
+    forest: str
+    online: int
+
+
+class Outcome(NamedTuple):
+    """A prediction whose truth is known now."""
+
+    prediction: Snapshot
+    reached_30_dpd: bool
+
+
+class Judgement(NamedTuple):
+    """The watch after one scoring, the outcomes learnt, and the strategy before and after."""
+
+    watch: Watch
+    outcomes: list[Outcome]
+    previous: Strategy
+    worst: LoanScore | None
+
+
+def judge(
+    watch: Watch,
+    account: Account,
+    scores: Sequence[LoanScore],
+    versions: ModelVersions,
+    account_rules: AccountRules,
+    strategy_rules: StrategyRules,
+) -> Judgement:
+    """Settle predictions that are due, file this scoring's own, and choose the strategy by the worst loan."""
+    pending, outcomes = _settle(watch.pending, account)
+    for score in scores:
+        pending = _file(pending, _snapshot(score, account, versions))
+    worst = max(scores, key=lambda score: score.p_blend, default=None)
+    chosen = next_strategy(watch.strategy, worst.p_blend if worst else None, strategy_rules)
+    days_past_due, arrears = _delinquency(account, account_rules)
+    after = Watch(
+        chosen, worst.p_blend if worst else 0.0, pending, days_past_due, arrears, has_open_loan=worst is not None
+    )
+    return Judgement(after, outcomes, watch.strategy, worst)
+
+
+def _delinquency(account: Account, rules: AccountRules) -> tuple[int, int]:
+    positions = [position(loan, account.as_of, rules) for loan in account.loans]
+    return (
+        max((now.days_past_due for now in positions), default=0),
+        sum(now.arrears for now in positions),
+    )
+
+
+def _settle(pending: tuple[Snapshot, ...], account: Account) -> tuple[tuple[Snapshot, ...], list[Outcome]]:
+    loans = {loan.loan_id: loan for loan in account.loans}
+    still: list[Snapshot] = []
+    outcomes: list[Outcome] = []
+    for prediction in pending:
+        loan = loans.get(prediction.loan_id)
+        if loan and not loan.closed and prediction.due_day + LABEL_DAYS > account.as_of:
+            still.append(prediction)
+            continue
+        truth = _outcome(loan, prediction) if loan else None
+        if truth is not None:
+            outcomes.append(Outcome(prediction, truth))
+    outcomes.sort(key=lambda each: (each.prediction.loan_id, each.prediction.instalment))
+    return tuple(still), outcomes
+
+
+def _outcome(loan: Loan, prediction: Snapshot) -> bool | None:
+    """True if the instalment was unpaid 30 days after its due date; None (censored) after a refinancing."""
+    known_on = prediction.due_day + LABEL_DAYS
+    if loan.closed and loan.closed_day < known_on:
+        return {"settled": False, "written_off": True}.get(loan.closed)
+    return paid_by(loan, known_on) < prediction.instalment * loan.emi
+
+
+def _snapshot(score: LoanScore, account: Account, versions: ModelVersions) -> Snapshot | None:
+    loan = next(loan for loan in account.loans if loan.loan_id == score.loan_id)
+    number = next_instalment(loan, account.as_of)
+    if number is None:
+        return None
+    return Snapshot(
+        loan_id=score.loan_id,
+        instalment=number,
+        due_day=due_day(loan.first_due, number),
+        scored_day=account.as_of,
+        priority=zlib.crc32(f"{score.loan_id}/{number}/{account.as_of}".encode()),
+        features=score.features,
+        p_forest=score.p_forest,
+        p_online=score.p_online,
+        p_blend=score.p_blend,
+        forest_version=versions.forest,
+        online_version=versions.online,
+    )
+
+
+def _file(pending: tuple[Snapshot, ...], new: Snapshot | None) -> tuple[Snapshot, ...]:
+    """Keep one prediction an instalment: that of the day with the smallest hash.
+
+    Every day of scoring has the same chance, so the labels cover all moments at which the models are asked,
+    and a borrower who is scored daily counts no more than one who is scored twice a month.
+    """
+    if new is None:
+        return pending
+    for at, old in enumerate(pending):
+        if (old.loan_id, old.instalment) == (new.loan_id, new.instalment):
+            kept = min(old, new, key=lambda each: each.priority)
+            return (*pending[:at], kept, *pending[at + 1 :])
+    return (*pending, new)

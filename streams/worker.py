@@ -1,0 +1,182 @@
+"""The Faust worker: from the events topic through the engine to state, actions, labels and dead letters.
+
+Order of writes in a batch, each awaited: state rows with their outbox to the changelog, then the messages, then
+the table in memory, then the offsets. A crash between any two is repaired by what stands before it
+(docs/reliability.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import faust
+from faust.types import EventT, StreamT
+
+from monitoring import metrics
+from streams.engine import CLOCK_PREFIX, BatchResult, DeadLetter, Engine, Record
+from streams.model_feed import ModelFeed
+from streams.scoring import ScoreBook
+from streams.settings import Settings
+from streams.sink import Message, Sink
+from streams.state import decode_clock, decode_state
+from streams.topics import ACCOUNTS_TABLE, ACTIONS, DEADLETTER, EVENTS, LABELS
+
+_log = logging.getLogger(__name__)
+_TOPIC_OF = {"action": ACTIONS, "label": LABELS}
+
+
+class Worker:
+    """A Faust app with one agent and one table of borrowers; `app` is what runs."""
+
+    def __init__(self, settings: Settings, book: ScoreBook, partitions: int) -> None:
+        self._settings = settings
+        self._feed = ModelFeed(settings.bootstrap, book)
+        self._sink = Sink(settings.bootstrap)
+        # Held for a batch and for a reload, so that a rebalance waits for the batch in flight.
+        self._lock = asyncio.Lock()
+        self.app = _faust_app(settings)
+        self._table = self.app.Table(
+            ACCOUNTS_TABLE,
+            partitions=partitions,
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            on_recover=self._load,
+        )
+        self._engine = Engine(settings.rules(), self._row)
+        events = self.app.topic(EVENTS, key_serializer="raw", value_serializer="raw", key_type=bytes, value_type=bytes)
+        self.app.agent(events, name="riskmon-events")(self._consume)
+        self.app.on_partitions_revoked.connect(self._finish_batch)
+        self.app.task(self._feed.run)
+        metrics.FOREST_INFO.labels(book.versions.forest).set(1)
+
+    def _row(self, key: str) -> bytes | None:
+        row: bytes | None = self._table.data.get(key.encode())
+        return row
+
+    async def _load(self) -> None:
+        """Build the engine's memory from the recovered table."""
+        started = time.perf_counter()
+        async with self._lock:
+            owned = {tp.partition for tp in self.app.assignor.assigned_actives() if tp.topic == EVENTS}
+            clocks, states = [], []
+            for key, row in self._table.data.items():
+                if key.startswith(CLOCK_PREFIX.encode()):
+                    clocks.append(decode_clock(row))
+                else:
+                    states.append(decode_state(row))
+            self._engine.load(
+                (state for state in states if state.partition in owned),
+                (clock for clock in clocks if clock.partition in owned),
+            )
+            metrics.LAG.clear()
+            self._show_portfolio()
+        metrics.RECOVERY_SECONDS.set(time.perf_counter() - started)
+
+    async def _finish_batch(self, *_: Any, **__: Any) -> None:
+        async with self._lock:
+            pass
+
+    async def _consume(self, stream: StreamT[bytes]) -> None:
+        settings = self._settings
+        async for events in stream.noack_take(settings.batch_records, within=settings.batch_seconds):
+            try:
+                async with self._lock:
+                    await self._process([event for event in events if self._is_current(event)], stream)
+            except Exception as error:
+                # A batch left half done must not be skipped: stop, and let the restart read it again.
+                _log.exception("the batch failed; the worker stops")
+                await self.app.crash(error)
+                raise
+
+    def _is_current(self, event: EventT[bytes]) -> bool:
+        """Fetched since the last rebalance; what is older is fetched again by its partition's owner."""
+        current: bool = event.message.generation_id == self.app.consumer_generation_id
+        return current
+
+    async def _process(self, events: Sequence[EventT[bytes]], stream: StreamT[bytes]) -> None:
+        if not events:
+            return
+        started = time.perf_counter()
+        result = self._engine.process([_record(event) for event in events], self._feed.book, datetime.now(UTC))
+        changelog = self._table.changelog_topic_name
+        await self._sink.write(
+            [Message(changelog, partition, key.encode(), row) for key, (partition, row) in result.rows.items()]
+        )
+        await self._sink.write(
+            [Message(_TOPIC_OF[sent.kind], None, sent.key, sent.value) for _, sent in result.outgoing]
+            + [_dead_letter(refused) for refused in result.dead_letters]
+        )
+        self._table.data.update({key.encode(): row for key, (_, row) in result.rows.items()})
+        for event in events:
+            await stream.ack(event)
+        metrics.BATCH_SECONDS.observe(time.perf_counter() - started)
+        self._show(events, result)
+
+    def _show(self, events: Sequence[EventT[bytes]], result: BatchResult) -> None:
+        now = time.time()
+        for event in events:
+            metrics.LATENCY_SECONDS.observe(max(now - event.message.timestamp, 0))
+        for kind, count in result.applied.items():
+            metrics.EVENTS.labels(kind).inc(count)
+        for refused in result.dead_letters:
+            metrics.DEAD_LETTERS.labels(refused.reason).inc()
+        for action in result.actions:
+            metrics.ACTIONS.labels(action.strategy.value).inc()
+        metrics.DUPLICATES.inc(result.duplicates)
+        metrics.REDELIVERED.inc(result.redelivered)
+        metrics.LABELS.inc(result.labels)
+        metrics.SCORES.inc(result.scored)
+        for event in events:
+            newest = self.app.consumer.highwater(event.message.tp)
+            metrics.LAG.labels(event.message.partition).set(max(newest - event.message.offset - 1, 0))
+        self._show_portfolio()
+
+    def _show_portfolio(self) -> None:
+        for (bucket, strategy), count in self._engine.portfolio.items():
+            metrics.BORROWERS.labels(bucket, strategy.value).set(count)
+        metrics.ARREARS.set(self._engine.arrears_minor / 100)
+
+
+def _faust_app(settings: Settings) -> faust.App:
+    return faust.App(
+        settings.application,
+        broker=";".join(f"kafka://{each.strip()}" for each in settings.bootstrap.split(",")),
+        store="memory://",
+        autodiscover=False,
+        web_enabled=False,
+        topic_disable_leader=True,
+        # Topics are made, and their partitions checked, by `streams.topics`.
+        topic_allow_declare=False,
+        consumer_auto_offset_reset="earliest",
+        broker_commit_interval=settings.commit_seconds,
+        stream_buffer_maxsize=4 * settings.batch_records,
+        datadir=settings.home / "faust",
+    )
+
+
+def _record(event: EventT[bytes]) -> Record:
+    message = event.message
+    return Record(message.partition, message.offset, message.key, message.value, round(message.timestamp * 1000))
+
+
+def _dead_letter(refused: DeadLetter) -> Message:
+    """The original bytes under the original key; reason and origin stand in the headers."""
+    record = refused.record
+    headers = {
+        "riskmon-reason": refused.reason,
+        "riskmon-detail": refused.detail,
+        "riskmon-topic": EVENTS,
+        "riskmon-partition": str(record.partition),
+        "riskmon-offset": str(record.offset),
+        "riskmon-timestamp-ms": str(record.timestamp_ms),
+    }
+    return Message(
+        DEADLETTER, None, record.key, record.value, tuple((name, text.encode()) for name, text in headers.items())
+    )
