@@ -13,8 +13,8 @@ from streams.engine import Rules
 from streams.features import FEATURE_NAMES
 from streams.settings import Settings
 
-_FIRST_BORROWERS = 1500
-_FIRST_DAYS = 540
+_FIRST_BORROWERS = 900
+_FIRST_DAYS = 480
 _FIRST_SEED = 1
 
 

@@ -1,0 +1,157 @@
+"""A trained random forest as plain arrays: no pickle, no scikit-learn at serving, batches and reasons for free.
+
+Equal to scikit-learn's `predict_proba` before calibration. Calibration is Platt's sigmoid on the log odds,
+p = 1 / (1 + exp(−(a·logit(raw) + b))): smooth, strictly increasing, two numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+_EPSILON = 1e-4
+_ROWS_AT_ONCE = 2048
+
+
+class ForestInputError(ValueError):
+    """Features the forest cannot score; the text names the feature."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Slope and intercept of the sigmoid on the raw score's log odds."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    def apply(self, raw: Floats) -> Floats:
+        """Calibrated probabilities of raw scores, elementwise."""
+        clipped = np.clip(raw, _EPSILON, 1 - _EPSILON)
+        odds = np.log(clipped) - np.log1p(-clipped)
+        calibrated: Floats = 1 / (1 + np.exp(-(self.slope * odds + self.intercept)))
+        return calibrated
+
+    def derivative(self, raw: Floats) -> Floats:
+        """d apply / d raw, elementwise; 0 where the raw score is clipped."""
+        calibrated = self.apply(raw)
+        inside = (raw > _EPSILON) & (raw < 1 - _EPSILON)
+        clipped = np.clip(raw, _EPSILON, 1 - _EPSILON)
+        slope: Floats = inside * self.slope * calibrated * (1 - calibrated) / (clipped * (1 - clipped))
+        return slope
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """All trees' nodes in one run of arrays; `roots` says where each tree starts.
+
+    A leaf is its own child on both sides, so that walking `depth` steps ends in the right leaf for every row.
+    """
+
+    feature_names: tuple[str, ...]
+    roots: NDArray[np.int32]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    feature: NDArray[np.int32]
+    threshold: Floats
+    probability: Floats
+    depth: int
+    calibration: Calibration
+    version: str
+
+    @classmethod
+    def from_sklearn(
+        cls, classifier: Any, feature_names: tuple[str, ...], calibration: Calibration, version: str
+    ) -> Forest:
+        """Flatten a fitted binary `RandomForestClassifier` whose classes are 0 and 1."""
+        trees = [estimator.tree_ for estimator in classifier.estimators_]
+        sizes = np.array([tree.node_count for tree in trees])
+        roots = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        own = np.arange(sizes.sum())
+        offsets = np.repeat(roots, sizes)
+        left = np.concatenate([tree.children_left for tree in trees])
+        right = np.concatenate([tree.children_right for tree in trees])
+        is_leaf = left < 0
+        values = np.concatenate([tree.value[:, 0, :] for tree in trees])
+        return cls(
+            feature_names=feature_names,
+            roots=roots.astype(np.int32),
+            left=np.where(is_leaf, own, left + offsets).astype(np.int32),
+            right=np.where(is_leaf, own, right + offsets).astype(np.int32),
+            feature=np.where(is_leaf, 0, np.concatenate([tree.feature for tree in trees])).astype(np.int32),
+            threshold=np.concatenate([tree.threshold for tree in trees]),
+            probability=values[:, 1] / values.sum(axis=1),
+            depth=max(tree.max_depth for tree in trees),
+            calibration=calibration,
+            version=version,
+        )
+
+    def raw(self, rows: Floats) -> Floats:
+        """The mean of the trees' leaf probabilities, before calibration: n rows to n numbers."""
+        return np.concatenate(
+            [self._raw(rows[at : at + _ROWS_AT_ONCE]) for at in range(0, max(len(rows), 1), _ROWS_AT_ONCE)]
+        )
+
+    def predict(self, rows: Floats) -> Floats:
+        """Calibrated probabilities of n rows of features. Raises `ForestInputError` on a value that is not finite."""
+        self._check(rows)
+        return self.calibration.apply(self.raw(rows))
+
+    def contributions(self, rows: Floats) -> tuple[float, Floats]:
+        """The base probability, and what each feature added to it in each row: (scalar, n × features).
+
+        Along a row's path each split's change in node probability is credited to its feature (Saabas). The raw
+        credits pass the calibration by Aumann-Shapley's formula for a function of their sum, so that base plus
+        a row's contributions is its calibrated probability.
+        """
+        self._check(rows)
+        credits = np.zeros((len(rows), len(self.feature_names)))
+        values = rows.astype(np.float32)
+        nodes = np.broadcast_to(self.roots, (len(rows), len(self.roots)))
+        owner = np.arange(len(rows))[:, None]
+        for _ in range(self.depth):
+            after = self._step(values, nodes)
+            np.add.at(credits, (owner, self.feature[nodes]), self.probability[after] - self.probability[nodes])
+            nodes = after
+        credits /= len(self.roots)
+        base = np.array([self.probability[self.roots].mean()])
+        return float(self.calibration.apply(base)[0]), credits * self._rate(base, credits.sum(axis=1))[:, None]
+
+    def _rate(self, base: Floats, change: Floats) -> Floats:
+        """Calibrated change per unit of raw change, from the base to each row."""
+        flat = np.abs(change) < 1e-9
+        total = self.calibration.apply(base + change) - self.calibration.apply(base)
+        rate: Floats = np.where(flat, self.calibration.derivative(base), total / np.where(flat, 1, change))
+        return rate
+
+    def _raw(self, rows: Floats) -> Floats:
+        # scikit-learn compares features as 32-bit floats with 64-bit thresholds; so must we, to be equal to it.
+        values = rows.astype(np.float32)
+        nodes = np.broadcast_to(self.roots, (len(rows), len(self.roots)))
+        for _ in range(self.depth):
+            nodes = self._step(values, nodes)
+        mean: Floats = self.probability[nodes].mean(axis=1)
+        return mean
+
+    def _step(self, values: NDArray[np.float32], nodes: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Every row one level down every tree: (n, trees) node numbers to (n, trees)."""
+        seen = np.take_along_axis(values, self.feature[nodes], axis=1)
+        goes_left = seen <= self.threshold[nodes]
+        after: NDArray[np.int32] = self._children[2 * nodes + goes_left]
+        return after
+
+    @cached_property
+    def _children(self) -> NDArray[np.int32]:
+        """Right and left child of each node, side by side."""
+        return np.stack([self.right, self.left], axis=1).ravel()
+
+    def _check(self, rows: Floats) -> None:
+        if rows.ndim != 2 or rows.shape[1] != len(self.feature_names):
+            raise ForestInputError(f"expected rows of {len(self.feature_names)} features, got shape {rows.shape}")
+        finite = np.isfinite(rows).all(axis=0)
+        if not finite.all():
+            raise ForestInputError(f"{self.feature_names[int(np.argmin(finite))]}: not a finite number")

@@ -1,0 +1,114 @@
+"""The forest on disk: one file of arrays and one of JSON, each named by a digest that is checked before use."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.forest import Calibration, Forest
+
+_FORMAT = 1
+_ARRAYS = ("roots", "left", "right", "feature", "threshold", "probability")
+
+
+class ModelError(ValueError):
+    """A model file that is missing, damaged or for other features; the text says which and what to do."""
+
+
+def exists(folder: Path) -> bool:
+    """Whether a forest was saved there."""
+    return (folder / "model.json").exists()
+
+
+def save(forest: Forest, report: dict[str, Any], folder: Path) -> str:
+    """Write the forest; returns its version, the start of the arrays' digest. Same forest, same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = _arrays_to_bytes(forest)
+    digest = hashlib.sha256(arrays).hexdigest()
+    card = {
+        "format": _FORMAT,
+        "version": digest[:12],
+        "arrays_file": f"forest-{digest[:12]}.npz",
+        "arrays_sha256": digest,
+        "feature_names": list(forest.feature_names),
+        "depth": forest.depth,
+        "calibration": {"slope": forest.calibration.slope, "intercept": forest.calibration.intercept},
+        "report": report,
+    }
+    card["card_sha256"] = _card_digest(card)
+    _write(folder / str(card["arrays_file"]), arrays)
+    # The card is written last: until it is there, the folder still holds the old model, whole.
+    _write(folder / "model.json", json.dumps(card, indent=2).encode())
+    return str(card["version"])
+
+
+def load(folder: Path, feature_names: tuple[str, ...]) -> Forest:
+    """Read a forest. Raises `ModelError` unless both digests and the features agree."""
+    card = _load_card(folder / "model.json")
+    if tuple(card["feature_names"]) != feature_names:
+        raise ModelError(f"the forest in {folder} was trained on other features: train it again (`riskmon train`)")
+    path = folder / str(card["arrays_file"])
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing: train again (`riskmon train`)") from None
+    if hashlib.sha256(data).hexdigest() != card["arrays_sha256"]:
+        raise ModelError(f"{path} does not have the digest in model.json: it is damaged or was tampered with")
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        parts = {name: arrays[name] for name in _ARRAYS}
+    return Forest(
+        feature_names=feature_names,
+        depth=int(card["depth"]),
+        calibration=Calibration(**card["calibration"]),
+        version=str(card["version"]),
+        **parts,
+    )
+
+
+def load_report(folder: Path) -> dict[str, Any]:
+    """The report of the training that made the forest in this folder."""
+    report: dict[str, Any] = _load_card(folder / "model.json")["report"]
+    return report
+
+
+def _load_card(path: Path) -> dict[str, Any]:
+    try:
+        card: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ModelError(f"{path} is missing: train a forest first (`riskmon train`)") from None
+    except ValueError:
+        raise ModelError(f"{path} is not JSON: it is damaged") from None
+    if not isinstance(card, dict) or card.get("card_sha256") != _card_digest(card):
+        raise ModelError(f"{path} does not have the digest it names: it is damaged or was tampered with")
+    if card["format"] != _FORMAT:
+        raise ModelError(f"{path} has format {card['format']}, this riskmon reads {_FORMAT}")
+    return card
+
+
+def _card_digest(card: dict[str, Any]) -> str:
+    told = {name: value for name, value in card.items() if name != "card_sha256"}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _arrays_to_bytes(forest: Forest) -> bytes:
+    """An .npz with fixed time stamps, so that equal arrays are equal bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in _ARRAYS:
+            part = io.BytesIO()
+            np.lib.format.write_array(part, getattr(forest, name), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), part.getvalue())
+    return buffer.getvalue()
+
+
+def _write(path: Path, data: bytes) -> None:
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_bytes(data)
+    unfinished.replace(path)
