@@ -40,18 +40,16 @@ class Worker:
         # Held for a batch and for a reload, so that a rebalance waits for the batch in flight.
         self._lock = asyncio.Lock()
         self.app = _faust_app(settings)
+        raw = faust.Schema(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         self._table = self.app.Table(
             ACCOUNTS_TABLE,
             partitions=partitions,
             key_type=bytes,
             value_type=bytes,
-            key_serializer="raw",
-            value_serializer="raw",
             on_recover=self._load,
         )
         self._engine = Engine(settings.rules(), self._row)
-        events = self.app.topic(EVENTS, key_serializer="raw", value_serializer="raw", key_type=bytes, value_type=bytes)
-        self.app.agent(events, name="riskmon-events")(self._consume)
+        self.app.agent(self.app.topic(EVENTS, schema=raw), name="riskmon-events")(self._consume)
         self.app.on_partitions_revoked.connect(self._finish_batch)
         self.app.task(self._feed.run)
         metrics.FOREST_INFO.labels(book.versions.forest).set(1)
