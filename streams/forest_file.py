@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from models.forest import Forest
-
 from models import store
+from models.forest import Forest
 from streams.engine import Rules
 from streams.features import FEATURE_NAMES
 from streams.settings import Settings
@@ -30,10 +29,9 @@ def ready_forest(settings: Settings, say: Callable[[str], None]) -> Forest:
 def train_and_save(folder: Path, rules: Rules, borrowers: int, days: int, seed: int) -> dict[str, Any]:
     """Simulate, train, save; returns the training report. Raises `TrainingError` if the history is too short."""
     # Training needs scikit-learn, which serving does not: it is loaded only here.
+    from models.history import simulated_history
     from models.training import train_forest
     from producers.simulator import SimulationConfig
-
-    from models.history import simulated_history
 
     history = simulated_history(SimulationConfig(borrowers=borrowers, days=days, seed=seed), rules)
     trained = train_forest(history, feature_names=FEATURE_NAMES, seed=seed)

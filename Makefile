@@ -1,0 +1,41 @@
+# `make demo` sets everything up and shows riskmon at work; `make test` sets everything up and runs all tests.
+PYTHON ?= python3.11
+VENV := .venv
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test lint setup lock clean
+help:
+	@echo "make demo   set up and run everything on a local Kafka, until Ctrl-C"
+	@echo "make test   set up, check and run all tests"
+	@echo "make lint   ruff and mypy"
+	@echo "make lock   pin the dependencies anew"
+	@echo "make clean  remove what was built here"
+
+demo: $(STAMP)
+	$(VENV)/bin/riskmon demo
+
+test: $(STAMP) lint
+	$(VENV)/bin/python -m pytest
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found. Install it; on Debian or Ubuntu: apt install python3.11 python3.11-venv"; exit 1; }
+	@command -v java >/dev/null || { echo "Java 17 or newer was not found; Kafka runs on it. On Debian or Ubuntu: apt install openjdk-17-jre-headless"; exit 1; }
+	@command -v mvn >/dev/null || { echo "Maven (mvn) was not found; it fetches Kafka. On Debian or Ubuntu: apt install maven"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+lock: $(STAMP)
+	$(VENV)/bin/python -m pip install --quiet pip-tools
+	$(VENV)/bin/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --strip-extras \
+		--allow-unsafe --extra dev --all-build-deps -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,43 @@
+"""A table in the notebook's columns, with rows that some history can lead to."""
+
+from random import Random
+
+import pandas as pd
+
+GRACE = 3
+
+
+def borrower_table(rows: int, seed: int) -> pd.DataFrame:
+    draw = Random(seed)
+    return pd.DataFrame([_row(number, draw) for number in range(rows)])
+
+
+def _row(number: int, draw: Random) -> dict[str, object]:
+    amount = draw.randrange(100, 1500) * 100
+    tenure = draw.choice((12, 24, 36, 48, 60, 72))
+    missed = draw.choice((0, 0, 0, 1, 1, 2, 3, 5, 8))
+    if missed:
+        days_past_due = draw.choice((0, 0, draw.randrange(5, 30), draw.randrange(30, 180)))
+    else:
+        days_past_due = draw.choice((0, 0, 0, 2))
+    return {
+        "Borrower_ID": f"BRW_{number}",
+        "Age": draw.randrange(21, 65),
+        "Gender": draw.choice(("Male", "Female")),
+        "Employment_Type": draw.choice(("Salaried", "Self-Employed")),
+        "Monthly_Income": draw.randrange(1000, 20000),
+        "Num_Dependents": draw.randrange(4),
+        "Loan_Amount": amount,
+        "Loan_Tenure": tenure,
+        "Interest_Rate": round(draw.uniform(5, 18), 2),
+        "Collateral_Value": round(draw.uniform(0, amount), 2),
+        "Outstanding_Loan_Amount": round(amount * draw.random(), 2),
+        "Monthly_EMI": round(amount / tenure * 1.1, 2),
+        "Payment_History": "On-Time" if missed == 0 else "Delayed",
+        "Num_Missed_Payments": missed,
+        "Days_Past_Due": days_past_due,
+        "Recovery_Status": "Partially Recovered",
+        "Collection_Attempts": draw.randrange(8),
+        "Collection_Method": "Calls",
+        "Legal_Action_Taken": "No",
+    }
