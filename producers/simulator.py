@@ -18,11 +18,11 @@ from producers.behaviour import Choice, Shock, Temper
 from producers.portfolio import Borrower, draw_borrower, draw_terms
 from streams.calendar import due_day, instalments_due_before
 from streams.events import (
+    AccountEvent,
     DayClosed,
     EmiMissed,
     Event,
     LoanClosed,
-    LoanEvent,
     LoanOpened,
     PaymentReceived,
     PaymentReversed,
@@ -66,7 +66,7 @@ def simulate(config: SimulationConfig) -> Iterator[Emission]:
         if config.shock and config.shock.day == offset:
             for life in lives:
                 life.suffer(config.shock)
-        events: list[LoanEvent] = []
+        events: list[AccountEvent] = []
         while agenda and agenda[0][0] <= day:
             _, number = heapq.heappop(agenda)
             events.extend(lives[number].live(day))
@@ -104,7 +104,7 @@ class _Life:
         """The day on which this borrower next does something."""
         return self._loan.next_day if self._loan else self._open_on
 
-    def live(self, day: int) -> list[LoanEvent]:
+    def live(self, day: int) -> list[AccountEvent]:
         """What happens today."""
         if self._loan is None:
             return [self._open(day)]
@@ -159,9 +159,9 @@ class _Loan:
     def next_day(self) -> int:
         return self._agenda[0][0]
 
-    def act(self, day: int) -> list[LoanEvent]:
+    def act(self, day: int) -> list[AccountEvent]:
         """Do all that is on the agenda up to today."""
-        events: list[LoanEvent] = []
+        events: list[AccountEvent] = []
         while self.closed is None and self._agenda and self._agenda[0][0] <= day:
             _, _, what, number = heapq.heappop(self._agenda)
             if what == "decide":
@@ -209,7 +209,7 @@ class _Loan:
             arrears = behind * self._emi - self._paid_by(due) % self._emi
             self._plan(due + self._draw.randint(2, 20), "pay", arrears)
 
-    def _pay(self, day: int, amount: int) -> Iterator[LoanEvent]:
+    def _pay(self, day: int, amount: int) -> Iterator[AccountEvent]:
         left = self._opened.terms.tenure_months * self._emi - self._paid_by(day)
         if left <= 0:
             return
@@ -239,7 +239,7 @@ class _Loan:
             reason="cheque_bounced" if self._channel == "cheque" else "insufficient_funds",
         )
 
-    def _review(self, day: int, number: int) -> Iterator[LoanEvent]:
+    def _review(self, day: int, number: int) -> Iterator[AccountEvent]:
         """The day after grace: report a missed instalment; then the next month, or the loan's end."""
         if self._paid_by(self._due(number) + GRACE_DAYS) < number * self._emi:
             yield EmiMissed(

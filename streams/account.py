@@ -17,7 +17,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from streams.calendar import due_day, instalments_due_before
-from streams.events import EmiMissed, LoanClosed, LoanEvent, LoanOpened, PaymentReceived, PaymentReversed
+from streams.events import AccountEvent, EmiMissed, LoanOpened, PaymentReceived, PaymentReversed
 from streams.state import Account, LedgerEntry, Loan, LoanStatus, digest
 
 MINOR_UNITS = 100
@@ -72,7 +72,7 @@ def delinquency_bucket(days_past_due: int) -> str:
     return "90+"
 
 
-def apply(event: LoanEvent, account: Account | None, rules: AccountRules) -> Account:
+def apply(event: AccountEvent, account: Account | None, rules: AccountRules) -> Account:
     """The account after one event; the same object when the event is a duplicate.
 
     Raises `EventRefusedError` for an unknown loan, an instalment the terms do not have, a value date
@@ -210,7 +210,7 @@ def _open(event: LoanOpened, account: Account | None) -> Account:
     return replace(account, loans=(*account.loans, loan))
 
 
-def _change(event: LoanEvent, account: Account, rules: AccountRules) -> Account:
+def _change(event: AccountEvent, account: Account, rules: AccountRules) -> Account:
     at = next((i for i, loan in enumerate(account.loans) if loan.loan_id == event.loan_id), None)
     if at is None:
         raise EventRefusedError("unknown_loan", f"no loan {event.loan_id} is known for this borrower")
@@ -222,11 +222,11 @@ def _change(event: LoanEvent, account: Account, rules: AccountRules) -> Account:
         changed = _reverse(event, loan, oldest_day)
     elif isinstance(event, EmiMissed):
         changed = _check_missed(event, loan)
-    elif isinstance(event, LoanClosed):
+    elif isinstance(event, LoanOpened):
+        raise TypeError("an opening is not a change of a known loan")
+    else:
         day = event.occurred_at.date().toordinal()
         changed = loan if loan.closed else replace(loan, closed=event.reason, closed_day=day)
-    else:
-        raise TypeError(f"no account rule for {type(event).__name__}")
     return replace(account, loans=(*account.loans[:at], changed, *account.loans[at + 1 :]))
 
 

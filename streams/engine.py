@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from streams import account as rules_of
 from streams.account import AccountRules, EventRefusedError, delinquency_bucket
-from streams.events import DayClosed, Event, InvalidEventError, LoanEvent, decode_event
+from streams.events import AccountEvent, DayClosed, Event, InvalidEventError, decode_event
 from streams.features import loan_features
 from streams.messages import Action, Label
 from streams.reasons import top_reasons
@@ -215,7 +215,7 @@ class _Batch:
     def _clock(self, partition: int) -> PartitionClock:
         return self._clocks.get(partition) or self._engine.partition(partition).clock
 
-    def _apply(self, event: LoanEvent, record: Record) -> None:
+    def _apply(self, event: AccountEvent, record: Record) -> None:
         if record.key != event.borrower_id.encode():
             raise EventRefusedError("key_mismatch", "the message key is not the event's borrower_id")
         if self._is_redelivered(event.borrower_id, record):

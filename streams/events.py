@@ -21,8 +21,6 @@ from pydantic import (
     ValidationError,
 )
 
-SCHEMA_VERSION = 1
-
 
 class InvalidEventError(ValueError):
     """A message that is no event of the contract; the text names each field and what is wrong with it."""
@@ -54,7 +52,7 @@ class Contract(BaseModel):
 
 
 class _Event(Contract):
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     event_id: Identifier = Field(description="Unique; a second event with the same id changes nothing.")
     occurred_at: Utc = Field(description="When it happened in the business, UTC.")
 
@@ -142,8 +140,9 @@ class DayClosed(_Event):
     partition: int = Field(ge=0)
 
 
+AccountEvent = LoanOpened | PaymentReceived | EmiMissed | PaymentReversed | LoanClosed
 Event = Annotated[
-    LoanOpened | PaymentReceived | EmiMissed | PaymentReversed | LoanClosed | DayClosed,
+    AccountEvent | DayClosed,
     Field(discriminator="type"),
 ]
 EVENTS: TypeAdapter[Event] = TypeAdapter(Event)

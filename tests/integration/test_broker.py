@@ -1,0 +1,66 @@
+"""The local Kafka as a user meets it."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from streams import broker as local
+from streams.broker import BrokerError, LocalBroker
+from streams.topics import DEADLETTER, ensure_topics
+
+
+def test_data_survives_a_restart(tmp_path: Path) -> None:
+    running = LocalBroker(tmp_path / "kafka", port=0, heap_mb=256)
+    try:
+        running.start()
+        asyncio.run(_write(running.bootstrap))
+        running.stop()
+        running.start()
+        assert asyncio.run(_read(running.bootstrap)) == b"kept"
+    finally:
+        running.stop()
+
+
+async def _write(bootstrap: str) -> None:
+    assert await ensure_topics(bootstrap, "riskmon", 3, 1) == 3
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+        await producer.send_and_wait(DEADLETTER, b"kept")
+
+
+async def _read(bootstrap: str) -> bytes | None:
+    # An existing topic keeps its partitions, whatever is asked for now.
+    assert await ensure_topics(bootstrap, "riskmon", 4, 1) == 3
+    async with AIOKafkaConsumer(DEADLETTER, bootstrap_servers=bootstrap, auto_offset_reset="earliest") as consumer:
+        message = await consumer.getone()
+    value: bytes | None = message.value
+    return value
+
+
+def test_a_used_port_is_found_out_and_said(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(BrokerError, match=f"port {port} is in use"):
+            LocalBroker(tmp_path, port=port).start()
+
+
+def test_missing_java_and_maven_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(local, "user_cache_path", lambda _: tmp_path / "cache")
+    with pytest.raises(BrokerError, match=r"Java 17 or newer is needed.*openjdk-17"):
+        local.find_java()
+    with pytest.raises(BrokerError, match=r"Maven.*apt install"):
+        local.fetch_kafka()
+
+
+def test_an_old_java_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    with pytest.raises(BrokerError, match=r"11\.0\.2"):
+        local.find_java()
