@@ -14,18 +14,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from producers.faults import FaultConfig, FaultTally
-from producers.publisher import publish, simulated_records
-from producers.simulator import SimulationConfig
+from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 from rich.live import Live
 
 from monitoring.live import DemoView, render
 from monitoring.scrape import free_port, scrape
+from producers.faults import FaultConfig, FaultTally
+from producers.publisher import publish, simulated_records
+from producers.simulator import SimulationConfig
 from streams.broker import LocalBroker
 from streams.messages import Action
+from streams.progress import committed_offsets
 from streams.settings import Settings
 from streams.topics import ACTIONS, EVENTS, LABELS, ensure_topics
 
@@ -102,6 +102,7 @@ class _Demo:
         self._view.stop(await asyncio.to_thread(scrape, self._metrics_port))
 
     async def _publish_and_drain(self) -> None:
+        await self._worker_ready()
         self._view.started = time.monotonic()
         tally = FaultTally()
         records = simulated_records(self._config.simulation, self._config.faults, tally)
@@ -114,23 +115,24 @@ class _Demo:
         await self._drain(f"{self._settings.application}-learner", LABELS)
         await asyncio.sleep(2 * _REFRESH_SECONDS)
 
+    async def _worker_ready(self) -> None:
+        """Wait until the worker owns its partitions, so that latency is not that of its start."""
+        while not self._view.total("riskmon_recovery_duration_seconds"):
+            await asyncio.sleep(_REFRESH_SECONDS / 2)
+
     async def _drain(self, group: str, topic: str) -> None:
         """Wait until the group has committed all that the topic holds."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.bootstrap)
         consumer = AIOKafkaConsumer(topic, bootstrap_servers=self._settings.bootstrap)
-        await admin.start()
         await consumer.start()
         try:
-            partitions = [TopicPartition(topic, each) for each in consumer.partitions_for_topic(topic) or ()]
-            ends = await consumer.end_offsets(partitions)
-            while True:
-                committed = await admin.list_consumer_group_offsets(group)
-                if all(tp in committed and committed[tp].offset >= end for tp, end in ends.items() if end):
-                    return
-                await asyncio.sleep(_REFRESH_SECONDS / 2)
+            ends = await consumer.end_offsets(consumer.assignment())
         finally:
             await consumer.stop()
-            await admin.close()
+        waiting = {partition: end for partition, end in ends.items() if end}
+        while waiting:
+            committed = await committed_offsets(self._settings.bootstrap, group, topic)
+            waiting = {partition: end for partition, end in waiting.items() if committed.get(partition, 0) < end}
+            await asyncio.sleep(_REFRESH_SECONDS / 2)
 
     async def _follow_actions(self) -> None:
         consumer = AIOKafkaConsumer(

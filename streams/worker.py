@@ -1,7 +1,7 @@
 """The Faust worker: from the events topic through the engine to state, actions, labels and dead letters.
 
-Order of writes in a batch, each awaited: state rows with their outbox to the changelog, then the messages, then
-the table in memory, then the offsets. A crash between any two is repaired by what stands before it
+Order of writes in a batch, each awaited: dead letters, state rows with their outbox to the changelog, actions and
+labels, the table in memory, the offsets. A crash between any two is repaired by what stands before it
 (docs/reliability.md).
 """
 
@@ -103,13 +103,13 @@ class Worker:
             return
         started = time.perf_counter()
         result = self._engine.process([_record(event) for event in events], self._feed.book, datetime.now(UTC))
+        await self._sink.write([_dead_letter(refused) for refused in result.dead_letters])
         changelog = self._table.changelog_topic_name
         await self._sink.write(
             [Message(changelog, partition, key.encode(), row) for key, (partition, row) in result.rows.items()]
         )
         await self._sink.write(
             [Message(_TOPIC_OF[sent.kind], None, sent.key, sent.value) for _, sent in result.outgoing]
-            + [_dead_letter(refused) for refused in result.dead_letters]
         )
         self._table.data.update({key.encode(): row for key, (_, row) in result.rows.items()})
         for event in events:
@@ -143,6 +143,8 @@ class Worker:
 
 
 def _faust_app(settings: Settings) -> faust.App:
+    # Faust makes its own folder, but not the one above it.
+    settings.home.mkdir(parents=True, exist_ok=True)
     return faust.App(
         settings.application,
         broker=";".join(f"kafka://{each.strip()}" for each in settings.bootstrap.split(",")),
@@ -154,6 +156,8 @@ def _faust_app(settings: Settings) -> faust.App:
         topic_allow_declare=False,
         consumer_auto_offset_reset="earliest",
         broker_commit_interval=settings.commit_seconds,
+        broker_session_timeout=settings.session_seconds,
+        broker_heartbeat_interval=settings.session_seconds / 5,
         stream_buffer_maxsize=4 * settings.batch_records,
         datadir=settings.home / "faust",
     )

@@ -25,16 +25,22 @@ from streams.engine import CLOCK_PREFIX, Record, Rules
 from streams.features import FEATURE_NAMES
 from streams.messages import Action
 from streams.offline import run_offline
+from streams.progress import committed_offsets
 from streams.scoring import ScoreBook
 from streams.state import decode_state
 from streams.topics import ACTIONS, DEADLETTER, EVENTS, changelog_name, ensure_topics
 
-KILLS = 4
+KILLS = 3
 
 
 @contextmanager
 def worker(broker: LocalBroker, model: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    environment = os.environ | {"RISKMON_BOOTSTRAP": broker.bootstrap, "RISKMON_MODEL_DIR": str(model)}
+    environment = os.environ | {
+        "RISKMON_BOOTSTRAP": broker.bootstrap,
+        "RISKMON_MODEL_DIR": str(model),
+        "RISKMON_SESSION_SECONDS": "6",
+        "RISKMON_HOME": str(log.parent / "new" / "home"),
+    }
     command = [sys.executable, "-m", "streams.cli", "worker", "--metrics-port", str(free_port())]
     with log.open("ab") as out:
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
@@ -70,13 +76,7 @@ async def partitions_of(bootstrap: str, topic: str) -> set[int]:
 
 
 async def committed(bootstrap: str) -> int:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        offsets = await admin.list_consumer_group_offsets("riskmon")
-        return sum(meta.offset for tp, meta in offsets.items() if tp.topic == EVENTS and meta.offset > 0)
-    finally:
-        await admin.close()
+    return sum((await committed_offsets(bootstrap, "riskmon", EVENTS)).values())
 
 
 async def wait_for(bootstrap: str, offset: int, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -1,0 +1,21 @@
+"""How far a consumer group has come, as Kafka itself knows it."""
+
+from __future__ import annotations
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
+
+
+async def committed_offsets(bootstrap: str, group: str, topic: str) -> dict[TopicPartition, int]:
+    """The group's committed offset by partition of the topic; empty before its first commit."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        found = await admin.list_consumer_group_offsets(group)
+    except GroupCoordinatorNotAvailableError:
+        # A new Kafka sets up its offsets topic on the first such question.
+        return {}
+    finally:
+        await admin.close()
+    return {tp: meta.offset for tp, meta in found.items() if tp.topic == topic and meta.offset >= 0}
