@@ -7,9 +7,9 @@ import zlib
 from collections.abc import Iterator
 
 import numpy as np
-from producers.simulator import SimulationConfig, simulate
 
 from models.training import TrainingSet
+from producers.simulator import SimulationConfig, simulate
 from streams.engine import Record, Rules
 from streams.messages import Label
 from streams.offline import number_offsets, run_offline

@@ -60,7 +60,6 @@ def demo(
     """Run everything with a live view: local Kafka, simulator, worker, learner. Until Ctrl-C or --days."""
     from producers.faults import FaultConfig
     from producers.simulator import SimulationConfig
-
     from streams.demo import DemoConfig, run_demo
     from streams.forest_file import ready_forest
 

@@ -10,10 +10,10 @@ import logging
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from models.blend import Blend, mean_log_losses, observe
-from models.online import OnlineModel
 from pydantic import ValidationError
 
+from models.blend import Blend, mean_log_losses, observe
+from models.online import OnlineModel
 from monitoring import metrics
 from streams.features import FEATURE_NAMES
 from streams.messages import Label, LabelOrder, ModelSnapshot

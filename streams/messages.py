@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from models.blend import Blend
-from models.online import LinearSnapshot
 from pydantic import Field
 
+from models.blend import Blend
+from models.online import LinearSnapshot
 from streams.events import Amount, Contract, Identifier, Utc
 from streams.state import Strategy
 

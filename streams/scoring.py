@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from models.blend import Blend, combine, weights
 from models.forest import Forest
 from models.online import LinearScorer
-from numpy.typing import NDArray
-
 from streams.messages import ModelSnapshot
 from streams.watch import ModelVersions
 
