@@ -64,6 +64,8 @@ def demo(
     from streams.forest_file import ready_forest
 
     settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port)
+    # The view shows what matters; the client's own notes on a broker that is just starting would tear it.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     ready_forest(settings, console.print)
     simulation = SimulationConfig(borrowers=borrowers, days=days, seed=seed, partitions=settings.partitions)
     faults = FaultConfig(duplicates=duplicates, disorder=disorder, malformed=malformed, seed=seed)

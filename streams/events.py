@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -146,14 +146,6 @@ Event = Annotated[
     Field(discriminator="type"),
 ]
 EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
-EVENT_TYPES = (
-    "loan_opened",
-    "payment_received",
-    "emi_missed",
-    "payment_reversed",
-    "loan_closed",
-    "day_closed",
-)
 
 
 def decode_event(message: bytes) -> Event:
@@ -174,8 +166,3 @@ def describe(error: ValidationError) -> str:
         for found in error.errors(include_input=False, include_url=False)[:8]
     ]
     return "; ".join(parts)
-
-
-def json_schema() -> dict[str, Any]:
-    """The contract as JSON Schema (draft 2020-12)."""
-    return EVENTS.json_schema()

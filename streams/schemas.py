@@ -1,0 +1,37 @@
+"""The contracts as JSON Schema files, for those who produce events or consume actions in other languages.
+
+`python -m streams.schemas` writes them to docs/schemas; a test holds the files against the models.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from streams.events import EVENTS
+from streams.messages import Action, Label, ModelSnapshot
+
+FOLDER = Path(__file__).parent.parent / "docs" / "schemas"
+_CONTRACTS: dict[str, TypeAdapter[Any]] = {
+    "event": EVENTS,
+    "action": TypeAdapter(Action),
+    "label": TypeAdapter(Label),
+    "model-snapshot": TypeAdapter(ModelSnapshot),
+}
+
+
+def schema_files() -> dict[str, str]:
+    """File name and content of every contract's schema (JSON Schema draft 2020-12)."""
+    return {
+        f"{name}.schema.json": json.dumps(adapter.json_schema(mode="serialization"), indent=2) + "\n"
+        for name, adapter in _CONTRACTS.items()
+    }
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, content in schema_files().items():
+        (FOLDER / name).write_text(content)
