@@ -23,6 +23,7 @@ from streams.state import Account, LedgerEntry, Loan, LoanStatus, digest
 MINOR_UNITS = 100
 MAX_REMEMBERED = 256
 MAX_LOANS = 8
+MAX_DAYS_TO_FIRST_DUE = 400
 
 
 @dataclass(frozen=True)
@@ -188,8 +189,11 @@ def _open(event: LoanOpened, account: Account | None) -> Account:
         raise EventRefusedError("loan_exists", f"loan {event.loan_id} is already open")
     if len(known) >= MAX_LOANS:
         raise EventRefusedError("too_many_loans", f"a borrower holds at most {MAX_LOANS} loans at once")
-    if terms.first_due_date < event.occurred_at.date():
-        raise EventRefusedError("bad_terms", "terms.first_due_date: lies before the loan was opened")
+    wait = (terms.first_due_date - event.occurred_at.date()).days
+    if not 0 <= wait <= MAX_DAYS_TO_FIRST_DUE:
+        raise EventRefusedError(
+            "bad_terms", f"terms.first_due_date: not within {MAX_DAYS_TO_FIRST_DUE} days after the loan was opened"
+        )
     opened = event.occurred_at.date().toordinal()
     loan = Loan(
         loan_id=event.loan_id,
@@ -231,16 +235,21 @@ def _change(event: AccountEvent, account: Account, rules: AccountRules) -> Accou
 
 
 def _pay(event: PaymentReceived, loan: Loan, oldest_day: int) -> Loan:
-    if event.value_date.toordinal() > event.occurred_at.date().toordinal() + 3:
-        raise EventRefusedError("future_date", "value_date: more than three days after the payment came in")
+    _refuse_future_value(event.value_date, event, "value_date")
     entry = LedgerEntry(digest(event.event_id), event.value_date.toordinal(), to_minor(event.amount), False)
     return _enter(loan, entry, oldest_day)
 
 
 def _reverse(event: PaymentReversed, loan: Loan, oldest_day: int) -> Loan:
+    _refuse_future_value(event.payment_value_date, event, "payment_value_date")
     # The reversal may overtake its payment: an entry of amount 0 then waits for it, marked as taken back.
     entry = LedgerEntry(digest(event.payment_event_id), event.payment_value_date.toordinal(), 0, True)
     return _enter(loan, entry, oldest_day)
+
+
+def _refuse_future_value(value_date: date, event: AccountEvent, name: str) -> None:
+    if (value_date - event.occurred_at.date()).days > 3:
+        raise EventRefusedError("future_date", f"{name}: more than three days after the event")
 
 
 def _enter(loan: Loan, entry: LedgerEntry, oldest_day: int) -> Loan:

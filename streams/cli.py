@@ -99,15 +99,20 @@ def simulate(
     duplicates: Share = 0,
     disorder: Share = 0,
     malformed: Share = 0,
+    shock_day: Annotated[int | None, typer.Option(min=0, help="Shock the portfolio on this day.")] = None,
+    job_losses: Annotated[float, typer.Option(min=0, max=1, help="Share who lose their job in the shock.")] = 0.15,
+    rate_rise: Annotated[float, typer.Option(min=0, help="Percentage points by which rates rise in it.")] = 2,
 ) -> None:
     """Publish simulated borrowers' events."""
+    from producers.behaviour import Shock
     from producers.faults import FaultConfig, FaultTally
     from producers.publisher import publish, simulated_records
     from producers.simulator import SimulationConfig
 
     settings = settings_with(bootstrap=bootstrap)
     partitions = _topics(settings)
-    config = SimulationConfig(borrowers=borrowers, days=days, seed=seed, partitions=partitions)
+    shock = None if shock_day is None else Shock(shock_day, job_losses, rate_rise)
+    config = SimulationConfig(borrowers=borrowers, days=days, seed=seed, partitions=partitions, shock=shock)
     faults = FaultConfig(duplicates=duplicates, disorder=disorder, malformed=malformed, seed=seed)
     tally = FaultTally()
     _publish(settings, simulated_records(config, faults, tally), rate, publish)

@@ -14,6 +14,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -30,13 +31,24 @@ def _two_places(amount: Decimal) -> Decimal:
     return amount.quantize(Decimal("0.01"))
 
 
+def _plain_number(value: object) -> object:
+    # Decimal also takes a list for its sign, digits and exponent, and stumbles over wrong ones.
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise ValueError("should be a number or a string with one")
+    return value
+
+
 def _as_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside the years that can be told in UTC") from None
 
 
 Identifier = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
 Amount = Annotated[
     Decimal,
+    BeforeValidator(_plain_number, json_schema_input_type=Decimal),
     Field(ge=0, max_digits=14, decimal_places=2, allow_inf_nan=False),
     AfterValidator(_two_places),
     PlainSerializer(str, return_type=str, when_used="json"),
@@ -83,7 +95,7 @@ class Terms(Contract):
     """The repayment terms. Instalment k (from 1) is due k - 1 months after `first_due_date`."""
 
     principal: PositiveAmount
-    annual_rate: Decimal = Field(
+    annual_rate: Annotated[Decimal, BeforeValidator(_plain_number, json_schema_input_type=Decimal)] = Field(
         ge=0, le=100, decimal_places=4, allow_inf_nan=False, description="Percent a year, 12.5 means 12.5 %."
     )
     tenure_months: int = Field(ge=1, le=480)
