@@ -166,7 +166,8 @@ class LocalBroker:
         if (self._data_dir / "topics" / "meta.properties").exists():
             return
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = [*tool, "format", "-t", cluster, "-c", str(properties)]
+        # One id in 64 starts with a dash: only behind an equals sign it is not taken for another option.
+        command = [*tool, "format", f"--cluster-id={cluster}", "-c", str(properties)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode:
             raise BrokerError(f"Kafka could not format {self._data_dir}:\n{(run.stdout + run.stderr)[-1500:]}")
