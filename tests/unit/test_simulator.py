@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from producers.behaviour import Shock
 from producers.emi import annuity_emi
 from producers.faults import FaultConfig, FaultTally, inject
 from producers.simulator import Emission, SimulationConfig, simulate
@@ -100,3 +101,19 @@ def test_faults_are_counted_and_lose_no_event(emissions: list[Emission]) -> None
         first_seen.setdefault(record.value, at)
     ticks = [first_seen[e.event.to_json()] for e in emissions if isinstance(e.event, DayClosed)]
     assert ticks == sorted(ticks)
+
+
+def test_a_shock_changes_nothing_before_its_day_and_makes_more_miss_after_it() -> None:
+    calm = list(simulate(SimulationConfig(borrowers=400, days=300, seed=5)))
+    shock = Shock(day=150, job_losses=0.3, rate_rise=2)
+    shocked = list(simulate(SimulationConfig(borrowers=400, days=300, seed=5, shock=shock)))
+    struck = SimulationConfig().start + timedelta(days=150)
+
+    def told(emissions: list[Emission], *, before: bool) -> list[Emission]:
+        return [each for each in emissions if (each.event.occurred_at.date() < struck) == before]
+
+    def missed(emissions: list[Emission]) -> int:
+        return sum(isinstance(each.event, EmiMissed) for each in emissions)
+
+    assert told(shocked, before=True) == told(calm, before=True)
+    assert missed(told(shocked, before=False)) > 1.3 * missed(told(calm, before=False))
