@@ -72,12 +72,6 @@ def load(folder: Path, feature_names: tuple[str, ...]) -> Forest:
     )
 
 
-def load_report(folder: Path) -> dict[str, Any]:
-    """The report of the training that made the forest in this folder."""
-    report: dict[str, Any] = _load_card(folder / "model.json")["report"]
-    return report
-
-
 def _load_card(path: Path) -> dict[str, Any]:
     try:
         card: dict[str, Any] = json.loads(path.read_bytes())

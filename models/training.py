@@ -16,8 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, confusion_matrix, log_loss, roc_auc_score
 
 from models.forest import Calibration, Forest
+from streams.watch import LABEL_DAYS
 
-LABEL_DAYS = 30
 _LAST_SHARE = 0.3
 _TREES = 100
 _DEPTH = 9

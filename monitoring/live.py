@@ -31,7 +31,6 @@ class DemoView:
     latencies: list[float] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     drained: float | None = None
-    _seen: set[str] = field(default_factory=set)
     _marks: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=10))
 
     def note_published(self, count: int) -> None:
@@ -39,10 +38,7 @@ class DemoView:
         self.published = count
 
     def note_action(self, action: Action, received: float) -> None:
-        """An action came off the topic at `received` (seconds since 1970); repeats are passed over."""
-        if action.action_id in self._seen:
-            return
-        self._seen.add(action.action_id)
+        """An action came off the topic at `received` (seconds since 1970); each is told once."""
         self.actions[action.strategy.value] += 1
         self.newest.appendleft(action)
         self.latencies.append(received - action.published_at.timestamp())

@@ -82,10 +82,10 @@ def check_table(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def plan_replay(frame: pd.DataFrame, as_of: date, partitions: int) -> ReplayPlan:
-    """The events of all borrowers in order of time, then the close of `as_of` on every partition."""
+    """The events of a checked table's borrowers in order of time, then the close of `as_of` on every partition."""
     events: list[LoanEvent] = []
     refused: list[tuple[str, str]] = []
-    for row in checked_rows(frame):
+    for row in _rows(frame):
         try:
             events.extend(_history(row, as_of))
         except ValueError as error:
@@ -95,9 +95,8 @@ def plan_replay(frame: pd.DataFrame, as_of: date, partitions: int) -> ReplayPlan
     return ReplayPlan(records + [_tick(as_of, partition) for partition in range(partitions)], refused)
 
 
-def checked_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The checked rows as dictionaries by column."""
-    return [{str(name): value for name, value in row.items()} for row in check_table(frame).to_dict("records")]
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
 def _tick(day: date, partition: int) -> OutgoingRecord:

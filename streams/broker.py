@@ -108,7 +108,7 @@ class LocalBroker:
 
     def __init__(self, data_dir: Path, port: int = 9092, heap_mb: int = 512) -> None:
         self._data_dir = data_dir
-        self._port = port or _free_port()
+        self._port = port or free_port()
         self._heap_mb = heap_mb
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -125,7 +125,7 @@ class LocalBroker:
         java, libs = find_java(), fetch_kafka()
         self._data_dir.mkdir(parents=True, exist_ok=True)
         properties = self._data_dir / "server.properties"
-        properties.write_text(server_properties(self._data_dir, self._port, _free_port()))
+        properties.write_text(server_properties(self._data_dir, self._port, free_port()))
         logging = self._data_dir / "log4j2.yaml"
         logging.write_text(_LOGGING % self._log)
         base = [java, f"-Xmx{self._heap_mb}m", f"-Dlog4j2.configurationFile={logging}", "-cp", f"{libs}/*"]
@@ -223,7 +223,8 @@ def _refuse_used_port(port: int) -> None:
             ) from error
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of this machine that is free now."""
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         port: int = probe.getsockname()[1]

@@ -8,15 +8,19 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from producers.faults import OutgoingRecord
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Streaming borrower-risk monitor.")
 console = Console(stderr=True)
@@ -106,7 +110,7 @@ def simulate(
     """Publish simulated borrowers' events."""
     from producers.behaviour import Shock
     from producers.faults import FaultConfig, FaultTally
-    from producers.publisher import publish, simulated_records
+    from producers.publisher import simulated_records
     from producers.simulator import SimulationConfig
 
     settings = settings_with(bootstrap=bootstrap)
@@ -115,7 +119,7 @@ def simulate(
     config = SimulationConfig(borrowers=borrowers, days=days, seed=seed, partitions=partitions, shock=shock)
     faults = FaultConfig(duplicates=duplicates, disorder=disorder, malformed=malformed, seed=seed)
     tally = FaultTally()
-    _publish(settings, simulated_records(config, faults, tally), rate, publish)
+    _publish(settings, simulated_records(config, faults, tally), rate)
 
 
 @app.command()
@@ -128,13 +132,12 @@ def replay(
     rate: Rate = 0,
 ) -> None:
     """Turn a table of borrowers into the dated events that lead to each row's state."""
-    from producers.publisher import publish
     from producers.replay import plan_replay, read_table
 
     settings = settings_with(bootstrap=bootstrap)
     day = as_of.date() if as_of else datetime.now(UTC).date() - timedelta(days=1)
     plan = plan_replay(read_table(file), day, _topics(settings))
-    _publish(settings, iter(plan.records), rate, publish)
+    _publish(settings, plan.records, rate)
     for borrower_id, reason in plan.refused:
         console.print(f"not replayed: {borrower_id}: {reason}", highlight=False)
     if plan.refused:
@@ -229,7 +232,8 @@ def _topics(settings: Settings) -> int:
     )
 
 
-def _publish(settings: Settings, records: Any, rate: float, publish: Any) -> None:
+def _publish(settings: Settings, records: Iterable[OutgoingRecord], rate: float) -> None:
+    from producers.publisher import publish
     from streams.topics import EVENTS
 
     published = asyncio.run(publish(settings.bootstrap, EVENTS, records, rate=rate))

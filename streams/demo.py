@@ -19,15 +19,15 @@ from rich.console import Console
 from rich.live import Live
 
 from monitoring.live import DemoView, render
-from monitoring.scrape import free_port, scrape
+from monitoring.scrape import scrape
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import publish, simulated_records
 from producers.simulator import SimulationConfig
-from streams.broker import LocalBroker
-from streams.messages import Action
+from streams.broker import LocalBroker, free_port
 from streams.progress import committed_offsets
 from streams.settings import Settings
-from streams.topics import ACTIONS, EVENTS, LABELS, ensure_topics
+from streams.tail import read_actions
+from streams.topics import EVENTS, LABELS, ensure_topics
 
 _REFRESH_SECONDS = 0.5
 
@@ -106,10 +106,9 @@ class _Demo:
         self._view.started = time.monotonic()
         tally = FaultTally()
         records = simulated_records(self._config.simulation, self._config.faults, tally)
-        published = await publish(
+        await publish(
             self._settings.bootstrap, EVENTS, records, rate=self._config.rate, progress=self._view.note_published
         )
-        self._view.note_published(published.count)
         await self._drain(self._settings.application, EVENTS)
         self._view.drained = time.monotonic()
         await self._drain(f"{self._settings.application}-learner", LABELS)
@@ -135,15 +134,8 @@ class _Demo:
             await asyncio.sleep(_REFRESH_SECONDS / 2)
 
     async def _follow_actions(self) -> None:
-        consumer = AIOKafkaConsumer(
-            ACTIONS, bootstrap_servers=self._settings.bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
-        )
-        await consumer.start()
-        try:
-            async for message in consumer:
-                self._view.note_action(Action.model_validate_json(message.value), time.time())
-        finally:
-            await consumer.stop()
+        async for action in read_actions(self._settings.bootstrap, follow=True):
+            self._view.note_action(action, time.time())
 
     async def _refresh(self, live: Live) -> None:
         while True:

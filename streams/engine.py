@@ -160,7 +160,7 @@ class _Batch:
         self._watches: dict[str, Watch] = {}
         self._outboxes: dict[str, list[Outgoing]] = {}
         self._last: dict[str, Record] = {}
-        self._clocks: dict[int, PartitionClock] = {}
+        self._ticked: set[int] = set()
         self._steps: list[_Step] = []
         self._result = BatchResult()
 
@@ -213,7 +213,7 @@ class _Batch:
             raise EventRefusedError("future_date", f"{field_name}: later than {date.fromordinal(latest).isoformat()}")
 
     def _clock(self, partition: int) -> PartitionClock:
-        return self._clocks.get(partition) or self._engine.partition(partition).clock
+        return self._engine.partition(partition).clock
 
     def _apply(self, event: AccountEvent, record: Record) -> None:
         if record.key != event.borrower_id.encode():
@@ -240,8 +240,8 @@ class _Batch:
             return
         else:
             self._result.applied[event.type] += 1
-            self._clocks[record.partition] = PartitionClock(record.partition, day, record.offset)
-            self._engine.partition(record.partition).clock = self._clocks[record.partition]
+            self._engine.partition(record.partition).clock = PartitionClock(record.partition, day, record.offset)
+            self._ticked.add(record.partition)
         for borrower_id in self._engine.partition(record.partition).waking(day):
             self._wake(borrower_id, day, record, event)
 
@@ -351,8 +351,8 @@ class _Batch:
                 outbox=tuple(self._outboxes.get(borrower_id, ())),
             )
             self._result.rows[borrower_id] = (record.partition, encode(state))
-        for number, clock in self._clocks.items():
-            self._result.rows[f"{CLOCK_PREFIX}{number}"] = (number, encode(clock))
+        for number in self._ticked:
+            self._result.rows[f"{CLOCK_PREFIX}{number}"] = (number, encode(self._clock(number)))
 
 
 def _order(sent: tuple[int, Outgoing]) -> tuple[int, int, bytes]:

@@ -60,7 +60,7 @@ Utc = Annotated[AwareDatetime, AfterValidator(_as_utc)]
 class Contract(BaseModel):
     """Base of everything that crosses a topic: immutable, and closed to unknown fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_timedelta="iso8601")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class _Event(Contract):

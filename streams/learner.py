@@ -15,12 +15,14 @@ from pydantic import ValidationError
 from models.blend import Blend, mean_log_losses, observe
 from models.online import OnlineModel
 from monitoring import metrics
+from streams.dead_letter import dead_letter_message
+from streams.engine import DeadLetter, Record
 from streams.features import FEATURE_NAMES
 from streams.messages import Label, LabelOrder, ModelSnapshot
 from streams.model_feed import PARTITION, at_newest
 from streams.settings import Settings
 from streams.sink import Message, Sink
-from streams.topics import DEADLETTER, LABELS, MODELS
+from streams.topics import LABELS, MODELS
 
 _log = logging.getLogger(__name__)
 _LABELS_PARTITION = TopicPartition(LABELS, 0)
@@ -84,7 +86,7 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
             while True:
                 fetched = await consumer.getmany(_LABELS_PARTITION, timeout_ms=500, max_records=500)
                 for messages in fetched.values():
-                    await self._take([(message.offset, message.value) for message in messages])
+                    await self._take([Record(m.partition, m.offset, m.key, m.value, m.timestamp) for m in messages])
                     await consumer.commit({_LABELS_PARTITION: self.lesson.next_offset})
         finally:
             await consumer.stop()
@@ -100,15 +102,16 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
             self._consumer.seek(_LABELS_PARTITION, self.lesson.next_offset)
             _log.info("learning from label offset %d on", self.lesson.next_offset)
 
-    async def _take(self, messages: Sequence[tuple[int, bytes]]) -> None:
+    async def _take(self, records: Sequence[Record]) -> None:
         refused = []
-        for offset, value in messages:
+        for record in records:
             try:
-                self._learn(Label.model_validate_json(value))
+                self._learn(Label.model_validate_json(record.value or b""))
             except ValidationError as error:
-                refused.append(_dead_letter(offset, value, error))
-            self.lesson.next_offset = offset + 1
-        await self._sink.write(refused)
+                _log.warning("label at offset %d is not valid", record.offset)
+                refused.append(DeadLetter(record, "invalid_label", f"{error.error_count()} fields are wrong"))
+            self.lesson.next_offset = record.offset + 1
+        await self._sink.write([dead_letter_message(LABELS, each) for each in refused])
         snapshot = self.lesson.snapshot().model_dump_json().encode()
         await self._sink.write([Message(MODELS, 0, _KEY, snapshot)])
         for model, loss in mean_log_losses(self.lesson.blend).items():
@@ -131,15 +134,3 @@ async def newest_snapshot(bootstrap: str) -> ModelSnapshot | None:
         return ModelSnapshot.model_validate_json((await consumer.getone()).value)
     finally:
         await consumer.stop()
-
-
-def _dead_letter(offset: int, value: bytes, error: ValidationError) -> Message:
-    _log.warning("label at offset %d is not valid", offset)
-    headers = {
-        "riskmon-reason": "invalid_label",
-        "riskmon-detail": f"{error.error_count()} fields are wrong",
-        "riskmon-topic": LABELS,
-        "riskmon-partition": "0",
-        "riskmon-offset": str(offset),
-    }
-    return Message(DEADLETTER, None, None, value, tuple((name, text.encode()) for name, text in headers.items()))

@@ -18,13 +18,14 @@ import faust
 from faust.types import EventT, StreamT
 
 from monitoring import metrics
-from streams.engine import CLOCK_PREFIX, BatchResult, DeadLetter, Engine, Record
+from streams.dead_letter import dead_letter_message
+from streams.engine import CLOCK_PREFIX, BatchResult, Engine, Record
 from streams.model_feed import ModelFeed
 from streams.scoring import ScoreBook
 from streams.settings import Settings
 from streams.sink import Message, Sink
 from streams.state import decode_clock, decode_state
-from streams.topics import ACCOUNTS_TABLE, ACTIONS, DEADLETTER, EVENTS, LABELS
+from streams.topics import ACCOUNTS_TABLE, ACTIONS, EVENTS, LABELS
 
 _log = logging.getLogger(__name__)
 _TOPIC_OF = {"action": ACTIONS, "label": LABELS}
@@ -103,7 +104,7 @@ class Worker:
             return
         started = time.perf_counter()
         result = self._engine.process([_record(event) for event in events], self._feed.book, datetime.now(UTC))
-        await self._sink.write([_dead_letter(refused) for refused in result.dead_letters])
+        await self._sink.write([dead_letter_message(EVENTS, refused) for refused in result.dead_letters])
         changelog = self._table.changelog_topic_name
         await self._sink.write(
             [Message(changelog, partition, key.encode(), row) for key, (partition, row) in result.rows.items()]
@@ -131,9 +132,8 @@ class Worker:
         metrics.REDELIVERED.inc(result.redelivered)
         metrics.LABELS.inc(result.labels)
         metrics.SCORES.inc(result.scored)
-        for event in events:
-            newest = self.app.consumer.highwater(event.message.tp)
-            metrics.LAG.labels(event.message.partition).set(max(newest - event.message.offset - 1, 0))
+        for tp, offset in {event.message.tp: event.message.offset for event in events}.items():
+            metrics.LAG.labels(tp.partition).set(max(self.app.consumer.highwater(tp) - offset - 1, 0))
         self._show_portfolio()
 
     def _show_portfolio(self) -> None:
@@ -166,19 +166,3 @@ def _faust_app(settings: Settings) -> faust.App:
 def _record(event: EventT[bytes]) -> Record:
     message = event.message
     return Record(message.partition, message.offset, message.key, message.value, round(message.timestamp * 1000))
-
-
-def _dead_letter(refused: DeadLetter) -> Message:
-    """The original bytes under the original key; reason and origin stand in the headers."""
-    record = refused.record
-    headers = {
-        "riskmon-reason": refused.reason,
-        "riskmon-detail": refused.detail,
-        "riskmon-topic": EVENTS,
-        "riskmon-partition": str(record.partition),
-        "riskmon-offset": str(record.offset),
-        "riskmon-timestamp-ms": str(record.timestamp_ms),
-    }
-    return Message(
-        DEADLETTER, None, record.key, record.value, tuple((name, text.encode()) for name, text in headers.items())
-    )

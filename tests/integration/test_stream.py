@@ -16,11 +16,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from models import store
-from monitoring.scrape import free_port
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import publish, simulated_records
 from producers.simulator import SimulationConfig
-from streams.broker import LocalBroker
+from streams.broker import LocalBroker, free_port
 from streams.engine import CLOCK_PREFIX, Record, Rules
 from streams.features import FEATURE_NAMES
 from streams.messages import Action
