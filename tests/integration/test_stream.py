@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from models import store
@@ -33,11 +33,14 @@ KILLS = 3
 
 
 @contextmanager
-def worker(broker: LocalBroker, model: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def worker(
+    broker: LocalBroker, model: Path, log: Path, application: str = "riskmon"
+) -> Iterator[subprocess.Popen[bytes]]:
     environment = os.environ | {
         "RISKMON_BOOTSTRAP": broker.bootstrap,
         "RISKMON_MODEL_DIR": str(model),
         "RISKMON_SESSION_SECONDS": "6",
+        "RISKMON_APPLICATION": application,
         "RISKMON_HOME": str(log.parent / "new" / "home"),
     }
     command = [sys.executable, "-m", "streams.cli", "worker", "--metrics-port", str(free_port())]
@@ -148,6 +151,16 @@ async def test_killed_workers_lose_nothing_and_count_nothing_twice(
             origins.add((int(headers["riskmon-partition"]), int(headers["riskmon-offset"])))
     assert origins == dead
     assert len(dead) == sum(tally.malformed.values()) > 0
+
+
+async def test_a_state_that_cannot_be_read_stops_the_worker(broker: LocalBroker, model: Path, tmp_path: Path) -> None:
+    log = tmp_path / "worker.log"
+    await ensure_topics(broker.bootstrap, "broken", 4, 1)
+    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap) as producer:
+        await producer.send_and_wait(changelog_name("broken"), b"no state", b"B1", partition=0)
+    with worker(broker, model, log, application="broken") as process:
+        assert await asyncio.to_thread(process.wait, 60) != 0
+    assert "the recovered state could not be loaded" in log.read_text()
 
 
 def test_kcat_reads_the_actions(broker: LocalBroker) -> None:

@@ -1,0 +1,43 @@
+"""Holes in what a partition delivers: a record that is skipped must be found out before a later one is applied.
+
+A state says which offset it holds, and takes what is older as applied. That is only true if records come without
+a hole, so a hole is looked into before anything behind it is processed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+
+class SkippedRecordsError(RuntimeError):
+    """Records were skipped on their way to the worker; a restart reads them again from the committed offset."""
+
+
+class Continuity:
+    """The offset that each partition should deliver next."""
+
+    def __init__(self, next_offsets: Mapping[int, int]) -> None:
+        self._next = dict(next_offsets)
+
+    def hole_before(self, partition: int, offset: int) -> range | None:
+        """The offsets missing before this record; None if it follows on, or was delivered before."""
+        expected = self._next.get(partition, 0)
+        self._next[partition] = max(expected, offset + 1)
+        return range(expected, offset) if offset > expected else None
+
+
+async def holds_records(bootstrap: str, tp: TopicPartition, hole: range) -> bool:
+    """Whether Kafka still has a record in the hole; transaction markers and expired records leave empty ones."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign([tp])
+        if (await consumer.end_offsets([tp]))[tp] <= hole.start:
+            return False
+        consumer.seek(tp, hole.start)
+        found: int = (await consumer.getone()).offset
+        return found in hole
+    finally:
+        await consumer.stop()
