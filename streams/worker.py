@@ -22,6 +22,7 @@ from monitoring import metrics
 from streams.continuity import Continuity, SkippedRecordsError, holds_records
 from streams.dead_letter import dead_letter_message
 from streams.engine import CLOCK_PREFIX, BatchResult, Engine, Record
+from streams.gauges import PartitionGauges
 from streams.model_feed import ModelFeed
 from streams.progress import committed_offsets
 from streams.scoring import ScoreBook
@@ -54,9 +55,11 @@ class Worker:
         )
         self._engine = Engine(settings.rules(), self._row)
         self._continuity = Continuity({})
+        self._gauges = PartitionGauges(settings.bootstrap, lambda partition: self._continuity.next_offset(partition))
         self.app.agent(self.app.topic(EVENTS, schema=raw), name="riskmon-events")(self._consume)
         self.app.on_partitions_revoked.connect(self._finish_batch)
         self.app.task(self._feed.run)
+        self.app.task(self._gauges.follow_lag)
         metrics.FOREST_INFO.labels(book.versions.forest).set(1)
 
     def _row(self, key: str) -> bytes | None:
@@ -74,7 +77,6 @@ class Worker:
 
     async def _load(self) -> None:
         """Build the engine's memory from the recovered table, before any event is fetched."""
-        started = time.perf_counter()
         # Faust now resumes the events' partitions and only then seeks their committed offsets, with its fetcher
         # running: what is fetched in between is lost or never committed (faust-streaming issue 596). It sets the
         # flow going again itself, once it has sought.
@@ -84,23 +86,24 @@ class Worker:
             committed = await committed_offsets(self._settings.bootstrap, self._settings.application, EVENTS)
             self._continuity = Continuity({tp.partition: offset for tp, offset in committed.items()})
             owned = {tp.partition for tp in self.app.assignor.assigned_actives() if tp.topic == EVENTS}
+            self._gauges.begin()
             clocks, states = [], []
             for key, row in self._table.data.items():
                 if key.startswith(CLOCK_PREFIX.encode()):
                     clocks.append(decode_clock(row))
+                    self._gauges.row(clocks[-1].partition, row, None)
                 else:
                     states.append(decode_state(row))
+                    self._gauges.row(states[-1].partition, row, None)
             self._engine.load(
                 (state for state in states if state.partition in owned),
                 (clock for clock in clocks if clock.partition in owned),
             )
-            metrics.LAG.clear()
-            self._show_portfolio()
-        metrics.RECOVERY_SECONDS.set(time.perf_counter() - started)
+            self._gauges.recovered(owned, self._engine)
 
     async def _finish_batch(self, *_: Any, **__: Any) -> None:
         async with self._lock:
-            pass
+            self._gauges.lost()
 
     async def _consume(self, stream: StreamT[bytes]) -> None:
         settings = self._settings
@@ -133,7 +136,9 @@ class Worker:
         await self._sink.write(
             [Message(_TOPIC_OF[sent.kind], None, sent.key, sent.value) for _, sent in result.outgoing]
         )
-        self._table.data.update({key.encode(): row for key, (_, row) in result.rows.items()})
+        for key, (partition, row) in result.rows.items():
+            self._gauges.row(partition, row, self._row(key))
+            self._table.data[key.encode()] = row
         for event in events:
             await stream.ack(event)
         metrics.BATCH_SECONDS.observe(time.perf_counter() - started)
@@ -157,18 +162,14 @@ class Worker:
             metrics.DEAD_LETTERS.labels(refused.reason).inc()
         for action in result.actions:
             metrics.ACTIONS.labels(action.strategy.value).inc()
+            metrics.ACTION_LATENCY_SECONDS.observe(max(now - action.published_at.timestamp(), 0))
+        for (from_bucket, to_bucket), count in result.rolls.items():
+            metrics.ROLLS.labels(from_bucket, to_bucket).inc(count)
         metrics.DUPLICATES.inc(result.duplicates)
         metrics.REDELIVERED.inc(result.redelivered)
         metrics.LABELS.inc(result.labels)
         metrics.SCORES.inc(result.scored)
-        for tp, offset in {event.message.tp: event.message.offset for event in events}.items():
-            metrics.LAG.labels(tp.partition).set(max(self.app.consumer.highwater(tp) - offset - 1, 0))
-        self._show_portfolio()
-
-    def _show_portfolio(self) -> None:
-        for (bucket, strategy), count in self._engine.portfolio.items():
-            metrics.BORROWERS.labels(bucket, strategy.value).set(count)
-        metrics.ARREARS.set(self._engine.arrears_minor / 100)
+        self._gauges.show(self._engine)
 
 
 def _faust_app(settings: Settings) -> faust.App:
