@@ -20,7 +20,11 @@ EVENTS = Counter("riskmon_events", "Events applied to borrower state, by event t
 DUPLICATES = Counter("riskmon_duplicate_events", "Events whose event_id was already applied.")
 REDELIVERED = Counter("riskmon_redelivered_events", "Events skipped after a recovery: the state already held them.")
 DEAD_LETTERS = Counter("riskmon_dead_letters", "Messages sent to the dead-letter topic, by reason.", ["reason"])
-ACTIONS = Counter("riskmon_actions", "Strategy changes sent to the actions topic, by new strategy.", ["strategy"])
+ACTIONS = Counter(
+    "riskmon_actions",
+    "Strategy changes sent to the actions topic, by previous and new strategy.",
+    ["previous_strategy", "strategy"],
+)
 LABELS = Counter("riskmon_labels", "Predictions whose outcome became known.")
 SCORES = Counter("riskmon_scores", "Loans scored.")
 BATCH_SECONDS = Histogram(
@@ -78,8 +82,8 @@ for _type in EVENT_TYPES:
     EVENTS.labels(_type)
 for _reason in get_args(RefusalReason):
     DEAD_LETTERS.labels(_reason)
-for _strategy in Strategy:
-    ACTIONS.labels(_strategy.value)
+for _previous, _new in permutations(Strategy, 2):
+    ACTIONS.labels(_previous.value, _new.value)
 for _from, _to in permutations(BUCKETS, 2):
     ROLLS.labels(_from, _to)
 for _outcome in ("true", "false"):

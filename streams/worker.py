@@ -161,7 +161,7 @@ class Worker:
         for refused in result.dead_letters:
             metrics.DEAD_LETTERS.labels(refused.reason).inc()
         for action in result.actions:
-            metrics.ACTIONS.labels(action.strategy.value).inc()
+            metrics.ACTIONS.labels(action.previous_strategy.value, action.strategy.value).inc()
             metrics.ACTION_LATENCY_SECONDS.observe(max(now - action.published_at.timestamp(), 0))
         for (from_bucket, to_bucket), count in result.rolls.items():
             metrics.ROLLS.labels(from_bucket, to_bucket).inc(count)
