@@ -20,7 +20,7 @@ Written from `monitoring/metrics.py` and `monitoring/prometheus/rules.yml` by `m
 
 `riskmon worker` and `riskmon learner` serve these at `/metrics`, port 9464 unless `--metrics-port` or
 `RISKMON_METRICS_PORT` says otherwise, on 127.0.0.1 unless `RISKMON_METRICS_HOST` does. Both serve all names; `job`
-tells whose value it is (`riskmon-worker`, `riskmon-learner`). Beside them stand the usual `process_*` and `python_*` metrics.
+tells whose value it is (`riskmon-worker`, `riskmon-learner`). Beside them stand the usual `process_*` and `python_*`.
 
 With several workers each tells of the partitions it owns, and takes its gauges back when a rebalance begins. So
 `sum by (bucket) (riskmon_borrowers)` is the portfolio, except while partitions move: those being recovered are missing.
