@@ -22,6 +22,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from platformdirs import user_cache_path
 
+from streams.connection import Connection
+
 KAFKA_VERSION = "4.1.0"
 _HOST = "127.0.0.1"
 _START_SECONDS = 60
@@ -116,6 +118,11 @@ class LocalBroker:
     def bootstrap(self) -> str:
         """host:port for clients."""
         return f"{_HOST}:{self._port}"
+
+    @property
+    def connection(self) -> Connection:
+        """How this machine's clients reach it."""
+        return Connection(self.bootstrap)
 
     def start(self) -> None:
         """Start and wait until it answers. Raises `BrokerError` if the port is taken or Kafka does not come up."""

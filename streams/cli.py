@@ -87,7 +87,7 @@ def broker(
 
     settings = settings_with()
     with LocalBroker(data or settings.home / "kafka", port=port) as local:
-        asyncio.run(ensure_topics(local.bootstrap, settings.application, settings.partitions, 1))
+        asyncio.run(ensure_topics(local.connection, settings.application, settings.partitions, 1))
         console.print(f"Kafka answers at {local.bootstrap}; Ctrl-C stops it")
         _wait_for_signal()
         console.print("stopping Kafka …")
@@ -192,7 +192,7 @@ def actions(
     settings = settings_with(bootstrap=bootstrap)
 
     async def tail() -> None:
-        async for action in read_actions(settings.bootstrap, follow=follow):
+        async for action in read_actions(settings.kafka, follow=follow):
             if strategy in (None, action.strategy.value) and borrower in (None, action.borrower_id):
                 print(action.model_dump_json(), flush=True)
 
@@ -227,16 +227,14 @@ def config() -> None:
 def _topics(settings: Settings) -> int:
     from streams.topics import ensure_topics
 
-    return asyncio.run(
-        ensure_topics(settings.bootstrap, settings.application, settings.partitions, settings.replication)
-    )
+    return asyncio.run(ensure_topics(settings.kafka, settings.application, settings.partitions, settings.replication))
 
 
 def _publish(settings: Settings, records: Iterable[OutgoingRecord], rate: float) -> None:
     from producers.publisher import publish
     from streams.topics import EVENTS
 
-    published = asyncio.run(publish(settings.bootstrap, EVENTS, records, rate=rate))
+    published = asyncio.run(publish(settings.kafka, EVENTS, records, rate=rate))
     console.print(f"published {published.count:,} messages in {published.seconds:.1f} s")
 
 

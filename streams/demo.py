@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 from rich.live import Live
 
@@ -69,7 +68,7 @@ class _Demo:
 
     async def run(self) -> None:
         settings = self._settings
-        await ensure_topics(settings.bootstrap, settings.application, settings.partitions, settings.replication)
+        await ensure_topics(settings.kafka, settings.application, settings.partitions, settings.replication)
         with self._child("worker", self._metrics_port) as worker, self._child("learner", self._learner_port) as learner:
             self._console.print(
                 f"Kafka at {settings.bootstrap}, metrics of the worker at http://127.0.0.1:{self._metrics_port}/metrics"
@@ -108,9 +107,7 @@ class _Demo:
         self._view.started = time.monotonic()
         tally = FaultTally()
         records = simulated_records(self._config.simulation, self._config.faults, tally)
-        await publish(
-            self._settings.bootstrap, EVENTS, records, rate=self._config.rate, progress=self._view.note_published
-        )
+        await publish(self._settings.kafka, EVENTS, records, rate=self._config.rate, progress=self._view.note_published)
         await self._drain(self._settings.application, EVENTS)
         self._view.drained = time.monotonic()
         await self._drain(f"{self._settings.application}-learner", LABELS)
@@ -123,7 +120,7 @@ class _Demo:
 
     async def _drain(self, group: str, topic: str) -> None:
         """Wait until the group has committed all that the topic holds."""
-        consumer = AIOKafkaConsumer(topic, bootstrap_servers=self._settings.bootstrap)
+        consumer = self._settings.kafka.consumer(topic)
         await consumer.start()
         try:
             ends = await consumer.end_offsets(consumer.assignment())
@@ -131,12 +128,12 @@ class _Demo:
             await consumer.stop()
         waiting = {partition: end for partition, end in ends.items() if end}
         while waiting:
-            committed = await committed_offsets(self._settings.bootstrap, group, topic)
+            committed = await committed_offsets(self._settings.kafka, group, topic)
             waiting = {partition: end for partition, end in waiting.items() if committed.get(partition, 0) < end}
             await asyncio.sleep(_REFRESH_SECONDS / 2)
 
     async def _follow_actions(self) -> None:
-        async for action in read_actions(self._settings.bootstrap, follow=True):
+        async for action in read_actions(self._settings.kafka, follow=True):
             self._view.note_action(action, time.time())
 
     async def _refresh(self, live: Live) -> None:

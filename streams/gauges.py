@@ -8,11 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from monitoring import metrics
 from streams.account import MINOR_UNITS
+from streams.connection import Connection
 from streams.engine import Engine
 from streams.topics import EVENTS
 
@@ -25,8 +26,8 @@ _OF_PARTITIONS = (metrics.LAG, metrics.STATE_ROWS, metrics.STATE_BYTES, metrics.
 class PartitionGauges:
     """The gauges of one worker, from the gain of its partitions to their loss."""
 
-    def __init__(self, bootstrap: str, next_offset: Callable[[int], int]) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, kafka: Connection, next_offset: Callable[[int], int]) -> None:
+        self._kafka = kafka
         self._next_offset = next_offset
         self._owned: frozenset[int] = frozenset()
         self._rows: Counter[int] = Counter()
@@ -80,7 +81,7 @@ class PartitionGauges:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _follow(self) -> None:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+        consumer = self._kafka.consumer()
         try:
             await consumer.start()
             while True:

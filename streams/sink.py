@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from monitoring import metrics
+from streams.connection import Connection
 
 _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
@@ -33,8 +34,8 @@ class Sink:
     actions carry a deterministic id, labels their order.
     """
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, kafka: Connection) -> None:
+        self._kafka = kafka
         self._producer: AIOKafkaProducer | None = None
 
     async def write(self, messages: Sequence[Message]) -> None:
@@ -67,9 +68,7 @@ class Sink:
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap, enable_idempotence=True, acks="all", max_request_size=2_000_000
-            )
+            producer = self._kafka.producer(max_request_size=2_000_000)
             try:
                 await producer.start()
             except BaseException:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
+from streams.connection import Connection
+
 EVENTS = "riskmon.events"
 ACTIONS = "riskmon.actions"
 LABELS = "riskmon.labels"
@@ -47,12 +49,12 @@ def topic_specs(application: str, partitions: int) -> list[TopicSpec]:
     ]
 
 
-async def ensure_topics(bootstrap: str, application: str, partitions: int, replication: int) -> int:
+async def ensure_topics(kafka: Connection, application: str, partitions: int, replication: int) -> int:
     """Create what is missing; returns the partition count of the events topic, which an existing topic decides.
 
     Raises `TopicError` if Kafka does not answer, or if the changelog does not match the events topic.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = kafka.admin()
     try:
         await admin.start()
         found = {each["topic"]: len(each["partitions"]) for each in await admin.describe_topics()}
@@ -64,10 +66,10 @@ async def ensure_topics(bootstrap: str, application: str, partitions: int, repli
             await _create(admin, new)
     except KafkaConnectionError:
         raise TopicError(
-            f"no Kafka answers at {bootstrap}; start one with `riskmon broker` or set --bootstrap"
+            f"no Kafka answers at {kafka.bootstrap}; start one with `riskmon broker` or set --bootstrap"
         ) from None
     except KafkaError as error:
-        raise TopicError(f"Kafka at {bootstrap} refused to create the topics: {error}") from error
+        raise TopicError(f"Kafka at {kafka.bootstrap} refused to create the topics: {error}") from error
     finally:
         await admin.close()
     changelog = changelog_name(application)

@@ -40,8 +40,8 @@ class Worker:
 
     def __init__(self, settings: Settings, book: ScoreBook, partitions: int) -> None:
         self._settings = settings
-        self._feed = ModelFeed(settings.bootstrap, book)
-        self._sink = Sink(settings.bootstrap)
+        self._feed = ModelFeed(settings.kafka, book)
+        self._sink = Sink(settings.kafka)
         # Held for a batch and for a reload, so that a rebalance waits for the batch in flight.
         self._lock = asyncio.Lock()
         self.app = _faust_app(settings)
@@ -55,7 +55,7 @@ class Worker:
         )
         self._engine = Engine(settings.rules(), self._row)
         self._continuity = Continuity({})
-        self._gauges = PartitionGauges(settings.bootstrap, lambda partition: self._continuity.next_offset(partition))
+        self._gauges = PartitionGauges(settings.kafka, lambda partition: self._continuity.next_offset(partition))
         self.app.agent(self.app.topic(EVENTS, schema=raw), name="riskmon-events")(self._consume)
         self.app.on_partitions_revoked.connect(self._finish_batch)
         self.app.task(self._feed.run)
@@ -83,7 +83,7 @@ class Worker:
         self.app.consumer.stop_flow()
         await self.app.consumer.wait_for_stopped_flow()
         async with self._lock:
-            committed = await committed_offsets(self._settings.bootstrap, self._settings.application, EVENTS)
+            committed = await committed_offsets(self._settings.kafka, self._settings.application, EVENTS)
             self._continuity = Continuity({tp.partition: offset for tp, offset in committed.items()})
             owned = {tp.partition for tp in self.app.assignor.assigned_actives() if tp.topic == EVENTS}
             self._gauges.begin()
@@ -149,7 +149,7 @@ class Worker:
             message = event.message
             hole = self._continuity.hole_before(message.partition, message.offset)
             tp = TopicPartition(EVENTS, message.partition)
-            if hole and await holds_records(self._settings.bootstrap, tp, hole):
+            if hole and await holds_records(self._settings.kafka, tp, hole):
                 raise SkippedRecordsError(f"partition {tp.partition}: {hole} was skipped before {message.offset}")
 
     def _show(self, events: Sequence[EventT[bytes]], result: BatchResult) -> None:
@@ -177,7 +177,8 @@ def _faust_app(settings: Settings) -> faust.App:
     settings.home.mkdir(parents=True, exist_ok=True)
     return faust.App(
         settings.application,
-        broker=";".join(f"kafka://{each.strip()}" for each in settings.bootstrap.split(",")),
+        broker=settings.kafka.faust_broker,
+        broker_credentials=settings.kafka.faust_credentials(),
         store="memory://",
         autodiscover=False,
         web_enabled=False,

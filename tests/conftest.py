@@ -1,7 +1,11 @@
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+pytest.register_assert_rewrite("tests.integration.oracle", "tests.integration.support")
 
 from streams.broker import LocalBroker
 
@@ -12,3 +16,12 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
     data: Path = tmp_path_factory.mktemp("kafka")
     with LocalBroker(data, port=0) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small forest, trained once for the whole run."""
+    folder: Path = tmp_path_factory.mktemp("forest")
+    train = [sys.executable, "-m", "streams.cli", "train", "--out", str(folder), "--borrowers", "400", "--days", "360"]
+    subprocess.run(train, check=True, capture_output=True)
+    return folder
