@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.integration.support import COMMAND
 from tests.prometheus_server import Prometheus, prometheus
-
-COMMAND = [sys.executable, "-m", "streams.cli"]
 
 
 @dataclass(frozen=True)
@@ -30,12 +28,15 @@ class DemoRun:
 
 
 @pytest.fixture(scope="session")
-def demo_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoRun]:
+def demo_run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoRun]:
     """`riskmon demo` from the command line, as the README names it."""
     folder: Path = tmp_path_factory.mktemp("demo")
-    environment = os.environ | {"RISKMON_HOME": str(folder), "RISKMON_METRICS_PORT": "0", "COLUMNS": "250"}
-    train = [*COMMAND, "train", "--borrowers", "400", "--days", "360"]
-    subprocess.run(train, env=environment, check=True, capture_output=True, timeout=120)
+    environment = os.environ | {
+        "RISKMON_HOME": str(folder),
+        "RISKMON_MODEL_DIR": str(model),
+        "RISKMON_METRICS_PORT": "0",
+        "COLUMNS": "250",
+    }
     summary, log, started = folder / "summary.json", folder / "demo.log", time.time()
     demo = [*COMMAND, "demo", "--borrowers", "250", "--days", "180", "--rate", "400", "--malformed", "0.01"]
     with log.open("wb") as out:

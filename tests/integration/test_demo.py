@@ -2,7 +2,8 @@
 
 import subprocess
 
-from tests.integration.conftest import COMMAND, DemoRun
+from tests.integration.conftest import DemoRun
+from tests.integration.support import COMMAND
 
 
 def test_demo_ends_by_itself_and_its_counts_add_up(demo_run: DemoRun) -> None:
