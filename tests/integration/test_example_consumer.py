@@ -58,12 +58,12 @@ def consume(kafka: Connection, folder: Path, until: str, group: str = "collectio
     """Run the program until it has printed that line, and end it; the lines it printed."""
     log = folder / "consumer.log"
     command = [sys.executable, PROGRAM, kafka.bootstrap, folder / "work.sqlite", "--topic", TOPIC, "--group", group]
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out)
+    with log.open("wb") as out, (folder / "errors.log").open("wb") as errors:
+        process = subprocess.Popen(command, stdout=out, stderr=errors)
     try:
         deadline = time.monotonic() + 60
         while until not in log.read_text():
-            assert process.poll() is None, log.read_text()
+            assert process.poll() is None, (folder / "errors.log").read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
         process.terminate()
