@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     model_dir: Path | None = Field(None, description="The forest's folder; by default `forest` below home.")
     metrics_host: str = Field("127.0.0.1", description="Address on which /metrics listens.")
     metrics_port: int = Field(9464, ge=0, le=65535, description="Port of /metrics; 0 picks a free one.")
+    web_token: SecretStr | None = Field(
+        None, min_length=16, description="Readers of /metrics and the console present it, except on a loopback address."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     batch_records: int = Field(1000, ge=1, le=10_000, description="Most records scored together.")
