@@ -41,7 +41,7 @@ _DEAD_LETTER_HEADERS: dict[str, dict[str, Any]] = {
 
 def document() -> dict[str, Any]:
     """The whole document. Its schemas are draft 07, which is what AsyncAPI's own Schema Object extends."""
-    models = [*_ACCOUNT_EVENTS, DayClosed, Action, Label, ModelSnapshot]
+    models: list[type[BaseModel]] = [*_ACCOUNT_EVENTS, DayClosed, Action, Label, ModelSnapshot]
     _, schemas = models_json_schema(
         [(model, "serialization") for model in models], ref_template="#/components/schemas/{model}"
     )

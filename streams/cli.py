@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Streaming borrower-risk monitor.")
 console = Console(stderr=True)
+_log = logging.getLogger(__name__)
 
 Bootstrap = Annotated[str | None, typer.Option(help="Kafka's bootstrap servers; default from RISKMON_BOOTSTRAP.")]
 MetricsPort = Annotated[int | None, typer.Option(help="Port of /metrics, 0 for any free one.")]
@@ -148,35 +149,42 @@ def replay(
 def worker(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> None:
     """Run a stream worker: events in, state kept, strategy changes out. Start as many as there are partitions."""
     import faust
-    from prometheus_client import start_http_server
 
+    from monitoring.health import Health, serving_health
     from streams.forest_file import ready_forest
     from streams.scoring import ScoreBook
     from streams.worker import Worker
 
     settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port)
     _log_to_stderr(settings)
-    forest = ready_forest(settings, console.print)
-    partitions = _topics(settings)
-    start_http_server(settings.metrics_port, settings.metrics_host)
-    running = Worker(settings, ScoreBook(forest), partitions)
-    faust.Worker(
-        running.app, loglevel=settings.log_level, redirect_stdouts=False, override_logging=False, quiet=True
-    ).execute_from_commandline()
+    health, has_model = Health(), threading.Event()
+    health.not_ready_while("model missing", lambda: not has_model.is_set())
+    with serving_health(settings, health) as url:
+        _log.info("metrics and health at %s", url)
+        book = ScoreBook(ready_forest(settings, console.print))
+        running = Worker(settings, book, _topics(settings))
+        health.not_ready_while("starting", lambda: not running.app.started)
+        has_model.set()
+        faust.Worker(
+            running.app, loglevel=settings.log_level, redirect_stdouts=False, override_logging=False, quiet=True
+        ).execute_from_commandline()
 
 
 @app.command()
 def learner(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> None:
     """Run the learner of the online model. A second one stands by until the first is gone."""
-    from prometheus_client import start_http_server
-
+    from monitoring.health import Health, serving_health
     from streams.learner import Learner
 
     settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port)
     _log_to_stderr(settings)
     _topics(settings)
-    start_http_server(settings.metrics_port, settings.metrics_host)
-    asyncio.run(_until_signal(Learner(settings)))
+    running = Learner(settings)
+    health = Health()
+    health.not_ready_while("starting", lambda: not running.started)
+    with serving_health(settings, health) as url:
+        _log.info("metrics and health at %s", url)
+        asyncio.run(_until_signal(running))
 
 
 @app.command()
@@ -258,7 +266,7 @@ async def _until_signal(service: Any) -> None:
     try:
         await task
     except asyncio.CancelledError:
-        logging.getLogger(__name__).info("stopped")
+        _log.info("stopped")
 
 
 if __name__ == "__main__":

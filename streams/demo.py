@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.live import Live
 
 from monitoring.live import DemoView, render
-from monitoring.scrape import scrape
+from monitoring.scrape import Samples, scrape
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import publish, simulated_records
 from producers.simulator import SimulationConfig
@@ -100,7 +100,7 @@ class _Demo:
             await asyncio.gather(*pending, return_exceptions=True)
         for task in done:
             task.result()
-        self._view.stop(await asyncio.to_thread(scrape, self._metrics_port))
+        self._view.stop(await self._scraped())
 
     async def _publish_and_drain(self) -> None:
         await self._worker_ready()
@@ -138,9 +138,12 @@ class _Demo:
 
     async def _refresh(self, live: Live) -> None:
         while True:
-            self._view.note_metrics(await asyncio.to_thread(scrape, self._metrics_port))
+            self._view.note_metrics(await self._scraped())
             live.update(render(self._view), refresh=True)
             await asyncio.sleep(_REFRESH_SECONDS)
+
+    async def _scraped(self) -> Samples:
+        return await asyncio.to_thread(scrape, self._metrics_port, self._settings.web_token)
 
     async def _mind(self, children: dict[str, subprocess.Popen[bytes]]) -> None:
         while True:

@@ -23,6 +23,7 @@ from streams.messages import Action, Label
 from streams.reasons import top_reasons
 from streams.scoring import ScoreBook, Scores
 from streams.state import (
+    CLOCK_PREFIX,
     Account,
     BorrowerState,
     Outgoing,
@@ -35,7 +36,6 @@ from streams.state import (
 from streams.strategy import SEVERITY, StrategyRules
 from streams.watch import LABEL_DAYS, Judgement, LoanScore, Outcome, judge
 
-CLOCK_PREFIX = "\x00clock/"
 _FUTURE_TOLERANCE_DAYS = 1
 
 

@@ -71,6 +71,7 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
         self._settings = settings
         self._sink = Sink(settings.kafka)
         self._consumer: AIOKafkaConsumer | None = None
+        self.started = False
         self.lesson = Lesson()
 
     async def run(self) -> None:
@@ -79,6 +80,7 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
             group_id=f"{self._settings.application}-learner", auto_offset_reset="earliest"
         )
         await consumer.start()
+        self.started = True
         try:
             consumer.subscribe([LABELS], listener=self)
             while True:

@@ -43,9 +43,16 @@ class Settings(BaseSettings):
     partitions: int = Field(4, ge=1, le=1024, description="Partitions of riskmon.events, when riskmon creates it.")
     replication: int = Field(1, ge=1, le=9, description="Replicas of topics that riskmon creates.")
     home: Path = Field(user_data_path("riskmon"), description="Where the local broker's data and the model live.")
+    store: Literal["memory", "rocksdb"] = Field(
+        "memory", description="Where a worker keeps its rows: rocksdb for portfolios that do not fit in memory."
+    )
+    state_dir: Path | None = Field(None, description="The local store's folder, one a worker; default below home.")
     model_dir: Path | None = Field(None, description="The forest's folder; by default `forest` below home.")
     metrics_host: str = Field("127.0.0.1", description="Address on which /metrics listens.")
     metrics_port: int = Field(9464, ge=0, le=65535, description="Port of /metrics; 0 picks a free one.")
+    web_token: SecretStr | None = Field(
+        None, min_length=16, description="Readers of /metrics and the console present it, except on a loopback address."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     batch_records: int = Field(1000, ge=1, le=10_000, description="Most records scored together.")
@@ -86,6 +93,11 @@ class Settings(BaseSettings):
     def forest_dir(self) -> Path:
         """Where the trained forest is."""
         return self.model_dir or self.home / "forest"
+
+    @property
+    def store_dir(self) -> Path:
+        """Where the worker's local store is."""
+        return self.state_dir or self.home / "faust"
 
     @property
     def kafka(self) -> Connection:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.integration.oracle", "tests.integration.support")
-
 from streams.broker import LocalBroker
+
+pytest.register_assert_rewrite("tests.integration.oracle", "tests.integration.support")
 
 
 @pytest.fixture(scope="session")

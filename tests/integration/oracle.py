@@ -4,12 +4,12 @@ from pathlib import Path
 
 from models import store
 from streams.connection import Connection
-from streams.engine import CLOCK_PREFIX, DeadLetter, Rules
+from streams.engine import DeadLetter, Rules
 from streams.features import FEATURE_NAMES
 from streams.messages import Action
 from streams.offline import run_offline
 from streams.scoring import ScoreBook
-from streams.state import decode_state
+from streams.state import CLOCK_PREFIX, decode_state
 from streams.topics import ACTIONS, DEADLETTER, EVENTS, changelog_name
 from tests.integration.support import read_all, read_messages
 
