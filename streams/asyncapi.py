@@ -20,7 +20,7 @@ from streams.topics import ACTIONS, DEADLETTER, EVENTS, LABELS, MODELS, TopicSpe
 
 FILE = Path(__file__).parent.parent / "docs" / "asyncapi.json"
 _ACCOUNT_EVENTS: tuple[type[BaseModel], ...] = get_args(AccountEvent)
-_KEYS = {
+_KEYS: dict[type[BaseModel], str] = {
     Action: "The borrower's id: a borrower's actions stand in order on one partition.",
     Label: "The borrower's id.",
     ModelSnapshot: "Always `online`: compaction keeps the newest snapshot.",
