@@ -45,6 +45,7 @@ ACTION_LATENCY_SECONDS = Histogram(
 LAG = Gauge(
     "riskmon_lag_records", "Records of the events topic not yet processed, by partition the worker owns.", ["partition"]
 )
+BROKER_UP = Gauge("riskmon_broker_up", "1 while Kafka answers this process.")
 BROKER_ERRORS = Counter("riskmon_broker_errors", "Failed writes to Kafka; each is tried again.")
 
 # A worker's state

@@ -101,6 +101,7 @@ def server_properties(data_dir: Path, port: int, controller_port: int) -> str:
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
+        "group.min.session.timeout.ms": 1000,
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 

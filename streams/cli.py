@@ -151,20 +151,22 @@ def worker(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> Non
     import faust
 
     from monitoring.health import Health, serving_health
+    from streams.broker_watch import BrokerWatch
     from streams.forest_file import ready_forest
     from streams.scoring import ScoreBook
     from streams.worker import Worker
 
     settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port)
     _log_to_stderr(settings)
-    health, has_model = Health(), threading.Event()
+    health, watch, has_model = Health(), BrokerWatch(settings.kafka), threading.Event()
     health.not_ready_while("model missing", lambda: not has_model.is_set())
+    health.not_ready_while("broker away", lambda: watch.away)
     with serving_health(settings, health) as url:
         _log.info("metrics and health at %s", url)
         book = ScoreBook(ready_forest(settings, console.print))
-        running = Worker(settings, book, _topics(settings))
-        health.not_ready_while("starting", lambda: not running.app.started)
         has_model.set()
+        running = Worker(settings, book, _topics(settings, wait=True), watch)
+        health.not_ready_while("recovering", lambda: not running.is_loaded)
         faust.Worker(
             running.app, loglevel=settings.log_level, redirect_stdouts=False, override_logging=False, quiet=True
         ).execute_from_commandline()
@@ -174,17 +176,19 @@ def worker(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> Non
 def learner(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> None:
     """Run the learner of the online model. A second one stands by until the first is gone."""
     from monitoring.health import Health, serving_health
+    from streams.broker_watch import BrokerWatch
     from streams.learner import Learner
 
     settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port)
     _log_to_stderr(settings)
-    _topics(settings)
+    health, watch = Health(), BrokerWatch(settings.kafka)
     running = Learner(settings)
-    health = Health()
+    health.not_ready_while("broker away", lambda: watch.away)
     health.not_ready_while("starting", lambda: not running.started)
     with serving_health(settings, health) as url:
         _log.info("metrics and health at %s", url)
-        asyncio.run(_until_signal(running))
+        _topics(settings, wait=True)
+        asyncio.run(_until_signal(watch, running))
 
 
 @app.command()
@@ -232,10 +236,11 @@ def config() -> None:
     Console().print(table)
 
 
-def _topics(settings: Settings) -> int:
-    from streams.topics import ensure_topics
+def _topics(settings: Settings, *, wait: bool = False) -> int:
+    from streams.topics import await_topics, ensure_topics
 
-    return asyncio.run(ensure_topics(settings.kafka, settings.application, settings.partitions, settings.replication))
+    ready = await_topics if wait else ensure_topics
+    return asyncio.run(ready(settings.kafka, settings.application, settings.partitions, settings.replication))
 
 
 def _publish(settings: Settings, records: Iterable[OutgoingRecord], rate: float) -> None:
@@ -259,12 +264,12 @@ def _wait_for_signal() -> None:
     stopped.wait()
 
 
-async def _until_signal(service: Any) -> None:
-    task = asyncio.create_task(service.run())
+async def _until_signal(*services: Any) -> None:
+    together = asyncio.gather(*(service.run() for service in services))
     for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, task.cancel)
+        asyncio.get_running_loop().add_signal_handler(name, together.cancel)
     try:
-        await task
+        await together
     except asyncio.CancelledError:
         _log.info("stopped")
 

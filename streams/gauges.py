@@ -77,7 +77,8 @@ class PartitionGauges:
             try:
                 await self._follow()
             except KafkaError as error:
-                _log.warning("the lag is not known, trying again: %s", error)
+                # That Kafka is away is said by `BrokerWatch`.
+                _log.debug("the lag is not known, trying again: %s", error)
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _follow(self) -> None:

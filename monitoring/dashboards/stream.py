@@ -63,6 +63,12 @@ STREAM = Dashboard(
                 },
             ),
             Panel(
+                "Kafka answers",
+                "1 while Kafka answers the process.",
+                "short",
+                {"{{job}} {{instance}}": 'riskmon_broker_up{job=~"riskmon-.*"}'},
+            ),
+            Panel(
                 "Failed writes to Kafka",
                 "Each is tried again, and nothing else is processed meanwhile.",
                 "ops",

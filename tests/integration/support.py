@@ -40,11 +40,11 @@ class Process:
 
 
 def environment(kafka: Connection, model: Path, home: Path) -> dict[str, str]:
-    """A worker's or learner's environment. A silent worker is given up as soon as Kafka allows it."""
+    """A worker's or learner's environment, with short sessions so that a dead worker is soon given up."""
     return {
         "RISKMON_BOOTSTRAP": kafka.bootstrap,
         "RISKMON_MODEL_DIR": str(model),
-        "RISKMON_SESSION_SECONDS": "6",
+        "RISKMON_SESSION_SECONDS": "3",
         "RISKMON_HOME": str(home),
     }
 
