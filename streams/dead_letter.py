@@ -1,10 +1,53 @@
-"""A refused message on its way to riskmon.deadletter: the bytes as they came, reason and origin in the headers."""
+"""Refused messages: how they go to riskmon.deadletter, are read back there, repaired, and sent on their way again.
+
+A dead letter holds the bytes as they came, with reason and origin in the headers. When one is sent again, a receipt
+(a message without a value that names the dead letter's offset) says so on the same topic. The receipt comes second: a
+crash between the two leads to a second replay at most, which the event's id makes a duplicate.
+"""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from aiokafka import ConsumerRecord
+
+from streams.connection import Connection
 from streams.engine import DeadLetter
-from streams.sink import Message
-from streams.topics import DEADLETTER
+from streams.events import DayClosed, InvalidEventError, decode_event
+from streams.sink import Message, Sink
+from streams.tail import read_topic
+from streams.topics import DEADLETTER, EVENTS
+
+_RECEIPT = "riskmon-replayed-offset"
+
+
+class RepairError(ValueError):
+    """A dead letter could not be repaired; the text says why."""
+
+
+@dataclass(frozen=True)
+class FiledLetter:
+    """A dead letter on its topic: where it lies there, why it was refused, where it came from, and its bytes."""
+
+    offset: int
+    filed_at: datetime
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    origin_offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Replayed(NamedTuple):
+    """What became of one dead letter; `problem` is None when it was sent again."""
+
+    letter: FiledLetter
+    problem: str | None
 
 
 def dead_letter_message(topic: str, refused: DeadLetter) -> Message:
@@ -21,3 +64,60 @@ def dead_letter_message(topic: str, refused: DeadLetter) -> Message:
     return Message(
         DEADLETTER, None, record.key, record.value, tuple((name, text.encode()) for name, text in headers.items())
     )
+
+
+async def open_letters(kafka: Connection) -> AsyncIterator[FiledLetter]:
+    """The dead letters that were not sent again yet, oldest first."""
+    letters: dict[int, FiledLetter] = {}
+    async for message in read_topic(kafka, DEADLETTER, follow=False):
+        headers = {name: value.decode() for name, value in message.headers}
+        if _RECEIPT in headers:
+            letters.pop(int(headers[_RECEIPT]), None)
+        else:
+            letters[message.offset] = _filed(message, headers)
+    for letter in letters.values():
+        yield letter
+
+
+async def replay(
+    kafka: Connection, letters: Iterable[FiledLetter], repair: Callable[[bytes], bytes]
+) -> AsyncIterator[Replayed]:
+    """Send letters to the topics they came from, each repaired first; what would be refused again stays open."""
+    sink = Sink(kafka)
+    try:
+        for letter in letters:
+            try:
+                again = _addressed(letter, repair(letter.value or b""))
+            except (RepairError, InvalidEventError) as error:
+                yield Replayed(letter, str(error))
+                continue
+            await sink.write([again])
+            receipt = ((_RECEIPT, str(letter.offset).encode()),)
+            await sink.write([Message(DEADLETTER, 0, letter.key, None, receipt)])
+            yield Replayed(letter, None)
+    finally:
+        await sink.close()
+
+
+def _filed(message: ConsumerRecord, headers: dict[str, str]) -> FiledLetter:
+    return FiledLetter(
+        offset=message.offset,
+        filed_at=datetime.fromtimestamp(message.timestamp / 1000, UTC),
+        reason=headers["riskmon-reason"],
+        detail=headers["riskmon-detail"],
+        topic=headers["riskmon-topic"],
+        partition=int(headers["riskmon-partition"]),
+        origin_offset=int(headers["riskmon-offset"]),
+        key=message.key,
+        value=message.value,
+    )
+
+
+def _addressed(letter: FiledLetter, value: bytes) -> Message:
+    """The message for the origin's topic. An event's own words decide key and partition: they may be what was wrong."""
+    if letter.topic != EVENTS:
+        return Message(letter.topic, letter.partition, letter.key, value)
+    event = decode_event(value)
+    if isinstance(event, DayClosed):
+        return Message(EVENTS, event.partition, None, value)
+    return Message(EVENTS, None, event.borrower_id.encode(), value)

@@ -7,9 +7,9 @@ import logging
 from dataclasses import dataclass, field
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
-from streams.connection import Connection
+from streams.connection import BrokerAwayError, Connection
 
 _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 2.0
@@ -23,10 +23,6 @@ ACCOUNTS_TABLE = "accounts"
 
 class TopicError(ValueError):
     """The topics are not as riskmon needs them; the text says what to do."""
-
-
-class BrokerAwayError(TopicError):
-    """No Kafka answers."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ async def ensure_topics(kafka: Connection, application: str, partitions: int, re
     """
     admin = kafka.admin()
     try:
-        await admin.start()
+        await kafka.start(admin)
         found = {each["topic"]: len(each["partitions"]) for each in await admin.describe_topics()}
         actual = found.get(EVENTS, partitions)
         specs = topic_specs(application, actual)
@@ -72,10 +68,6 @@ async def ensure_topics(kafka: Connection, application: str, partitions: int, re
         if missing:
             new = [NewTopic(s.name, s.partitions, replication, topic_configs=s.config) for s in missing]
             await _create(admin, new)
-    except KafkaConnectionError:
-        raise BrokerAwayError(
-            f"no Kafka answers at {kafka.bootstrap}; start one with `riskmon broker` or set --bootstrap"
-        ) from None
     except KafkaError as error:
         raise TopicError(f"Kafka at {kafka.bootstrap} refused to create the topics: {error}") from error
     finally:

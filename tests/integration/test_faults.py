@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -114,13 +114,6 @@ class Chaos:
         await asyncio.to_thread(self._broker.kill)
         await asyncio.sleep(self._draw.uniform(0, 6))
         await asyncio.to_thread(self._broker.start)
-
-
-@pytest.fixture
-def own_broker(tmp_path: Path) -> Iterator[LocalBroker]:
-    """A Kafka that may be killed."""
-    with LocalBroker(tmp_path / "kafka", port=0) as running:
-        yield running
 
 
 @pytest.mark.timeout(3000)
