@@ -19,9 +19,11 @@ from streams.engine import DeadLetter
 from streams.events import DayClosed, InvalidEventError, decode_event
 from streams.sink import Message, Sink
 from streams.tail import read_topic
-from streams.topics import DEADLETTER, EVENTS
+from streams.topics import DEADLETTER, EVENTS, MAX_MESSAGE_BYTES
 
 _RECEIPT = "riskmon-replayed-offset"
+_CUT_FROM = "riskmon-cut-from-bytes"
+_MOST_BYTES = MAX_MESSAGE_BYTES - (64 << 10)
 
 
 class RepairError(ValueError):
@@ -41,6 +43,7 @@ class FiledLetter:
     origin_offset: int
     key: bytes | None
     value: bytes | None
+    is_cut: bool
 
 
 class Replayed(NamedTuple):
@@ -51,8 +54,11 @@ class Replayed(NamedTuple):
 
 
 def dead_letter_message(topic: str, refused: DeadLetter) -> Message:
-    """The message to write for a record of `topic` that was refused; key and value are the original ones."""
-    record = refused.record
+    """The message to write for a record of `topic` that was refused; key and value are the original ones.
+
+    Only a value that no topic could take (it came out of a compressed batch) is cut, and its size is told.
+    """
+    record, value = refused.record, refused.record.value
     headers = {
         "riskmon-reason": refused.reason,
         "riskmon-detail": refused.detail,
@@ -61,9 +67,10 @@ def dead_letter_message(topic: str, refused: DeadLetter) -> Message:
         "riskmon-offset": str(record.offset),
         "riskmon-timestamp-ms": str(record.timestamp_ms),
     }
-    return Message(
-        DEADLETTER, None, record.key, record.value, tuple((name, text.encode()) for name, text in headers.items())
-    )
+    if value is not None and len(value) > _MOST_BYTES:
+        headers[_CUT_FROM] = str(len(value))
+        value = value[:_MOST_BYTES]
+    return Message(DEADLETTER, None, record.key, value, tuple((name, text.encode()) for name, text in headers.items()))
 
 
 async def open_letters(kafka: Connection) -> AsyncIterator[FiledLetter]:
@@ -110,11 +117,16 @@ def _filed(message: ConsumerRecord, headers: dict[str, str]) -> FiledLetter:
         origin_offset=int(headers["riskmon-offset"]),
         key=message.key,
         value=message.value,
+        is_cut=_CUT_FROM in headers,
     )
 
 
 def _addressed(letter: FiledLetter, value: bytes) -> Message:
     """The message for the origin's topic. An event's own words decide key and partition: they may be what was wrong."""
+    if letter.is_cut:
+        raise RepairError(
+            f"it was cut; the whole message is at {letter.topic}/{letter.partition}@{letter.origin_offset}"
+        )
     if letter.topic != EVENTS:
         return Message(letter.topic, letter.partition, letter.key, value)
     event = decode_event(value)

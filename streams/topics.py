@@ -19,6 +19,7 @@ LABELS = "riskmon.labels"
 MODELS = "riskmon.models"
 DEADLETTER = "riskmon.deadletter"
 ACCOUNTS_TABLE = "accounts"
+MAX_MESSAGE_BYTES = 16 << 20
 
 
 class TopicError(ValueError):
@@ -42,14 +43,16 @@ def changelog_name(application: str) -> str:
 def topic_specs(application: str, partitions: int) -> list[TopicSpec]:
     """All topics. The changelog has as many partitions as the events, since a partition's state moves with it."""
     compacted = {"cleanup.policy": "compact"}
+    # A dead letter is a message of any size that Kafka took, and more; a row holds all that a batch decided.
+    large = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
     return [
         TopicSpec(EVENTS, partitions),
         TopicSpec(ACTIONS, partitions),
         # One partition: a single learner takes the labels in one order.
         TopicSpec(LABELS, 1),
         TopicSpec(MODELS, 1, compacted),
-        TopicSpec(DEADLETTER, 1),
-        TopicSpec(changelog_name(application), partitions, compacted),
+        TopicSpec(DEADLETTER, 1, large),
+        TopicSpec(changelog_name(application), partitions, compacted | large),
     ]
 
 
