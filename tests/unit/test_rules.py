@@ -24,7 +24,8 @@ def check(*command: str | Path) -> None:
 
 
 def test_prometheus_and_alertmanager_take_their_files() -> None:
-    check(tool("promtool"), "check", "config", FILES / "prometheus.yml")
+    # The token's file is only there in the container.
+    check(tool("promtool"), "check", "config", "--syntax-only", FILES / "prometheus.yml")
     check(tool("promtool"), "check", "rules", FILES / "rules.yml")
     check(tool("amtool"), "check-config", ROOT / "monitoring" / "alertmanager" / "alertmanager.yml")
 
