@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, NoError, UnknownTopicOrPartitionError, for_code
 
 from models import store
 from streams.broker import BrokerError, find_java, kafka_libs
@@ -42,11 +42,14 @@ class Finding(NamedTuple):
 
 
 class TopicFacts(NamedTuple):
-    """A topic as Kafka describes it; a partition is short if replicas are out of sync or it has no leader."""
+    """A topic as Kafka describes it; a partition is short if replicas are out of sync or it has no leader.
+
+    The policy is None where the user may not read the configuration.
+    """
 
     partitions: int
     short_partitions: int
-    policy: str
+    policy: str | None
 
 
 async def examine(settings: Settings) -> list[Finding]:
@@ -88,7 +91,7 @@ async def _kafka(settings: Settings) -> list[Finding]:
         fix = "start one with `riskmon broker`, or set RISKMON_BOOTSTRAP and the security settings to yours"
         return [Finding("Kafka", Verdict.WRONG, f"no answer from {settings.bootstrap}", fix)]
     except KafkaError as error:
-        fix = "see that the user of RISKMON_SASL_USERNAME is known there and may describe cluster and topics"
+        fix = "see that the user in RISKMON_SASL_USERNAME has the rights that docs/access.md names"
         return [Finding("Kafka", Verdict.WRONG, f"{settings.bootstrap} refuses: {error}", fix)]
     finally:
         await admin.close()
@@ -97,13 +100,16 @@ async def _kafka(settings: Settings) -> list[Finding]:
 
 
 async def _topic_facts(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, TopicFacts]:
-    described = {
-        each["topic"]: each["partitions"] for each in await admin.describe_topics(names) if not each["error_code"]
-    }
+    described = {}
+    for each in await admin.describe_topics(names):
+        if each["error_code"] == NoError.errno:
+            described[each["topic"]] = each["partitions"]
+        elif each["error_code"] != UnknownTopicOrPartitionError.errno:
+            raise for_code(each["error_code"])(each["topic"])
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in described]
     answers = await admin.describe_configs(resources) if resources else []
     policies = {
-        name: {entry[0]: entry[1] for entry in entries}["cleanup.policy"]
+        name: {entry[0]: entry[1] for entry in entries}.get("cleanup.policy")
         for answer in answers
         for _, _, _, name, entries in answer.resources
     }
@@ -111,7 +117,7 @@ async def _topic_facts(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str
         name: TopicFacts(
             len(partitions),
             sum(each["leader"] < 0 or len(each["isr"]) < len(each["replicas"]) for each in partitions),
-            policies[name],
+            policies.get(name),
         )
         for name, partitions in described.items()
     }
@@ -137,12 +143,15 @@ def _topic(spec: TopicSpec, facts: TopicFacts | None, recount: str | None) -> Fi
     if recount and facts.partitions != spec.partitions:
         return Finding(spec.name, Verdict.WRONG, f"partitions: {facts.partitions}, not {spec.partitions}", recount)
     wanted = spec.config.get("cleanup.policy", "delete")
-    if facts.policy != wanted:
-        fix = f"kafka-configs.sh --alter --topic {spec.name} --add-config cleanup.policy={wanted}"
-        return Finding(spec.name, Verdict.WRONG, f"cleanup.policy is {facts.policy}, not {wanted}", fix)
     if facts.short_partitions:
         found = f"{facts.short_partitions} of {facts.partitions} partitions lack replicas"
         return Finding(spec.name, Verdict.WRONG, found, "bring the brokers back that hold the replicas")
+    if facts.policy is None:
+        found, fix = "its cleanup.policy may not be read", f"ask an administrator whether it is {wanted}"
+        return Finding(spec.name, Verdict.NOTE, found, fix)
+    if facts.policy != wanted:
+        fix = f"kafka-configs.sh --alter --topic {spec.name} --add-config cleanup.policy={wanted}"
+        return Finding(spec.name, Verdict.WRONG, f"cleanup.policy is {facts.policy}, not {wanted}", fix)
     return Finding(spec.name, Verdict.OK, f"partitions: {facts.partitions}, cleanup.policy {facts.policy}")
 
 

@@ -47,6 +47,12 @@ def test_each_fault_of_a_topic_is_found(topic: str, changed: TopicFacts, found: 
     assert verdicts(facts(**{topic: changed})) == {topic: (Verdict.WRONG, found)}
 
 
+def test_a_policy_that_may_not_be_read_is_no_fault() -> None:
+    assert verdicts(facts(**{MODELS: TopicFacts(1, 0, None)})) == {
+        MODELS: (Verdict.NOTE, "its cleanup.policy may not be read")
+    }
+
+
 def test_a_missing_topic_is_no_fault() -> None:
     topics = facts()
     del topics[MODELS]

@@ -27,7 +27,11 @@ def test_prometheus_and_alertmanager_take_their_files() -> None:
     # The token's file is only there in the container.
     check(tool("promtool"), "check", "config", "--syntax-only", FILES / "prometheus.yml")
     check(tool("promtool"), "check", "rules", FILES / "rules.yml")
-    check(tool("amtool"), "check-config", ROOT / "monitoring" / "alertmanager" / "alertmanager.yml")
+    file = ROOT / "monitoring" / "alertmanager" / "alertmanager.yml"
+    check(tool("amtool"), "check-config", file)
+    for severity in ("page", "ticket"):
+        route = ("config", "routes", "test", f"--config.file={file}", f"--verify.receivers={severity}")
+        check(tool("amtool"), *route, f"severity={severity}")
 
 
 def test_every_alert_fires_when_it_should_and_not_when_it_should_not() -> None:
