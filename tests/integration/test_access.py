@@ -13,13 +13,17 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     TopicAuthorizationFailedError,
 )
+from pydantic import SecretStr
 
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import publish, simulated_records
 from producers.simulator import SimulationConfig
+from streams.broker import free_port
 from streams.connection import BrokerAwayError, Connection, ConnectionSettingsError
+from streams.doctor import Verdict, examine
 from streams.messages import Action
 from streams.progress import committed_offsets
+from streams.settings import Settings
 from streams.topics import ACTIONS, EVENTS, LABELS, MODELS, ensure_topics
 from tests.integration.secure_broker import SecureBroker, password_of
 from tests.integration.support import COMMAND, environment, read_all, running, wait_for_commit
@@ -124,6 +128,26 @@ async def write(kafka: Connection, topic: str) -> None:
         await producer.send_and_wait(topic, b"forged", b"B1")
     finally:
         await producer.stop()
+
+
+async def test_the_doctor_sees_what_its_user_may_see(secure: SecureBroker, model: Path) -> None:
+    assert await doctor_verdicts(secure, "admin", model) == {Verdict.OK}
+    # A worker may not read the topics' configuration, and a consumer of actions not even see the other topics.
+    assert await doctor_verdicts(secure, "riskmon-worker", model) == {Verdict.OK, Verdict.NOTE}
+    assert await doctor_verdicts(secure, "collections", model) == {Verdict.OK, Verdict.WRONG}
+
+
+async def doctor_verdicts(secure: SecureBroker, user: str, model: Path) -> set[Verdict]:
+    settings = Settings(
+        bootstrap=secure.bootstrap,
+        security_protocol="SASL_SSL",
+        sasl_username=user,
+        sasl_password=SecretStr(password_of(user)),
+        tls_ca_file=secure.ca_file,
+        model_dir=model,
+        metrics_port=free_port(),
+    )
+    return {finding.verdict for finding in await examine(settings)}
 
 
 async def test_a_wrong_password_and_a_missing_one_are_said(secure: SecureBroker) -> None:
