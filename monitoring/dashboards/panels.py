@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from itertools import count
 
@@ -63,7 +63,7 @@ class Dashboard:
     title: str
     description: str
     rows: Mapping[str, Sequence[Panel]]
-    since: str = field(default="now-1h")
+    since: str = "now-1h"
 
     def to_json(self) -> str:
         """The dashboard as Grafana's provisioning reads it."""
@@ -93,8 +93,15 @@ def _drawn(panel: Panel) -> timeseries.Panel | stat.Panel | table.Panel:
     made.span(panel.width).height(4 if panel.kind is Kind.NUMBER else 8)
     for at, (legend, expression) in enumerate(panel.queries.items()):
         query = Dataquery().expr(expression).legend_format(legend).ref_id(chr(ord("A") + at)).datasource(_SOURCE)
-        made.with_target(query.instant().format(PromQueryFormat.TABLE) if panel.kind is Kind.TABLE else query.range())
+        made.with_target(_timed(query, panel.kind, expression))
     return made
+
+
+def _timed(query: Dataquery, kind: Kind, expression: str) -> Dataquery:
+    if kind is Kind.TABLE:
+        return query.instant().format(PromQueryFormat.TABLE)
+    # A number over the whole range shown is asked for once, not at every step of the range.
+    return query.instant() if kind is Kind.NUMBER and "$__range]" in expression else query.range()
 
 
 def _chart(panel: Panel) -> timeseries.Panel:

@@ -61,18 +61,21 @@ STREAM = Dashboard(
                     "duplicate": rate("riskmon_duplicate_events_total"),
                     "redelivered": rate("riskmon_redelivered_events_total"),
                 },
+                width=8,
             ),
             Panel(
                 "Kafka answers",
                 "1 while Kafka answers the process.",
                 "short",
                 {"{{job}} {{instance}}": 'riskmon_broker_up{job=~"riskmon-.*"}'},
+                width=8,
             ),
             Panel(
                 "Failed writes to Kafka",
                 "Each is tried again, and nothing else is processed meanwhile.",
                 "ops",
                 {"{{job}} {{instance}}": rate("riskmon_broker_errors_total", "job, instance")},
+                width=8,
             ),
         ],
         "Duration": [
