@@ -168,6 +168,8 @@ class Worker:
     def _show_portfolio(self) -> None:
         for (bucket, strategy), count in self._engine.portfolio.items():
             metrics.BORROWERS.labels(bucket, strategy.value).set(count)
+        for segment, count in self._engine.segments.items():
+            metrics.SEGMENTS.labels(segment.value).set(count)
         metrics.ARREARS.set(self._engine.arrears_minor / 100)
 
 
