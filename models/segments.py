@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Segmenter:
-    """k named centres among standardised features. Amounts, counts and days enter by log1p: all have long tails."""
+    """k named centres among standardised features (in the order of `SEED_FEATURES`)."""
 
     means: Floats
     scales: Floats
@@ -24,7 +24,7 @@ class Segmenter:
     names: tuple[Segment, ...]
 
     def assign(self, rows: Floats) -> list[Segment]:
-        """The segment whose centre is nearest, for n rows of features that are not negative."""
+        """The segment whose centre is nearest, for n rows of features."""
         return [self.names[number] for number in self.nearest(rows)]
 
     def nearest(self, rows: Floats) -> NDArray[np.int64]:
@@ -35,12 +35,12 @@ class Segmenter:
 
     def scaled(self, rows: Floats) -> Floats:
         """The rows as distances are measured in."""
-        scaled: Floats = (np.log1p(rows) - self.means) / self.scales
+        scaled: Floats = (rows - self.means) / self.scales
         return scaled
 
     def typical(self) -> Floats:
         """The centres in the features' own units, k × features."""
-        typical: Floats = np.expm1(self.centres * self.scales + self.means)
+        typical: Floats = self.centres * self.scales + self.means
         return typical
 
     def to_json(self) -> dict[str, Any]:

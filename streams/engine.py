@@ -311,9 +311,7 @@ class _Batch:
     def _action(self, step: _Step, judged: Judgement) -> Action:
         worst, record, account = judged.worst, step.record, step.account
         risk_fell = SEVERITY[judged.watch.strategy] < SEVERITY[judged.previous]
-        reasons = (
-            top_reasons(worst.row, self._book.contributions(worst.row), risk_fell=risk_fell) if worst else []
-        )
+        reasons = top_reasons(worst.row, self._book.contributions(worst.row), risk_fell=risk_fell) if worst else []
         loan_id = worst.loan_id if worst else account.loans[-1].loan_id
         loan = next(loan for loan in account.loans if loan.loan_id == loan_id)
         now = rules_of.position(loan, account.as_of, self._engine.rules.account)
