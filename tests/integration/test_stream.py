@@ -21,7 +21,6 @@ from producers.publisher import publish, simulated_records
 from producers.simulator import SimulationConfig
 from streams.broker import LocalBroker, free_port
 from streams.engine import CLOCK_PREFIX, Record, Rules
-from streams.features import FEATURE_NAMES
 from streams.messages import Action
 from streams.offline import run_offline
 from streams.progress import committed_offsets
@@ -118,7 +117,8 @@ async def test_killed_workers_lose_nothing_and_count_nothing_twice(
     records = await read_all(bootstrap, EVENTS)
     assert len(records) == published.count
     expected: dict[str, bytes] = {}
-    book = ScoreBook(store.load(model, FEATURE_NAMES))
+    served = store.load(model)
+    book = ScoreBook(served.forest, served.segmenter)
     results = list(run_offline(records, book, Rules(), expected))
 
     rows = {(r.key or b"").decode(): r.value for r in await read_all(bootstrap, changelog_name("riskmon"))}
