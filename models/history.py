@@ -13,13 +13,13 @@ from models.fairness import Person
 from models.training import History, TrainingSet
 from producers.simulator import SimulationConfig, simulate
 from streams.account import AccountRules
-from streams.engine import CLOCK_PREFIX, Record, Rules
+from streams.engine import Record, Rules
 from streams.events import LoanOpened
 from streams.features import SEED_FEATURE_NAMES, columns, loan_row
 from streams.messages import Label
 from streams.offline import number_offsets, run_offline
 from streams.scoring import ScoreBook
-from streams.state import decode_state
+from streams.state import CLOCK_PREFIX, decode_state
 from streams.watch import LABEL_DAYS
 
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from models.blend import Blend, mean_log_losses, observe
 from models.online import OnlineModel
 from monitoring import metrics
+from streams.connection import Connection
 from streams.dead_letter import dead_letter_message
 from streams.engine import DeadLetter, Record
 from streams.features import FEATURE_NAMES
@@ -68,19 +69,18 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._sink = Sink(settings.bootstrap)
+        self._sink = Sink(settings.kafka)
         self._consumer: AIOKafkaConsumer | None = None
+        self.started = False
         self.lesson = Lesson()
 
     async def run(self) -> None:
         """Learn until cancelled."""
-        consumer = self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.bootstrap,
-            group_id=f"{self._settings.application}-learner",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
+        consumer = self._consumer = self._settings.kafka.consumer(
+            group_id=f"{self._settings.application}-learner", auto_offset_reset="earliest"
         )
         await consumer.start()
+        self.started = True
         try:
             consumer.subscribe([LABELS], listener=self)
             while True:
@@ -98,7 +98,7 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Take up where the newest snapshot stands, whoever wrote it."""
         if _LABELS_PARTITION in assigned and self._consumer is not None:
-            self.lesson = Lesson(await newest_snapshot(self._settings.bootstrap))
+            self.lesson = Lesson(await newest_snapshot(self._settings.kafka))
             self._consumer.seek(_LABELS_PARTITION, self.lesson.next_offset)
             _log.info("learning from label offset %d on", self.lesson.next_offset)
 
@@ -124,9 +124,9 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
             metrics.LEARNER_REPEATS.inc()
 
 
-async def newest_snapshot(bootstrap: str) -> ModelSnapshot | None:
+async def newest_snapshot(kafka: Connection) -> ModelSnapshot | None:
     """The last snapshot on the models topic; None if there is none yet."""
-    consumer = await at_newest(bootstrap)
+    consumer = await at_newest(kafka)
     try:
         end = (await consumer.end_offsets([PARTITION]))[PARTITION]
         if await consumer.position(PARTITION) >= end:
