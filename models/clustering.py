@@ -93,5 +93,5 @@ def _cluster(scaled: Floats, k: int, seed: int) -> KMeans:
     except (ValueError, ConvergenceWarning):
         different = len(np.unique(scaled, axis=0))
         raise ClusteringError(
-            f"{len(scaled)} loans, {different} of them different, are too few for {k} segments"
+            f"{len(scaled)} loans with {different} different profiles are too few for {k} segments"
         ) from None

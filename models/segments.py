@@ -29,14 +29,11 @@ class Segmenter:
 
     def nearest(self, rows: Floats) -> NDArray[np.int64]:
         """The number of the nearest centre, for n rows."""
-        distances = ((self.scaled(rows)[:, None, :] - self.centres) ** 2).sum(axis=2)
+        scaled = (rows - self.means) / self.scales
+        # |x − c|² without |x|², which is the same for every centre.
+        distances = (self.centres**2).sum(axis=1) - 2 * scaled @ self.centres.T
         nearest: NDArray[np.int64] = distances.argmin(axis=1)
         return nearest
-
-    def scaled(self, rows: Floats) -> Floats:
-        """The rows as distances are measured in."""
-        scaled: Floats = (rows - self.means) / self.scales
-        return scaled
 
     def typical(self) -> Floats:
         """The centres in the features' own units, k × features."""

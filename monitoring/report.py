@@ -57,6 +57,7 @@ def write_report(frame: pd.DataFrame, name: str, policy: Policy, seed: int, out:
     """
     trained = train_seed(frame, name, policy, seed)
     table = strategy_table(frame, trained, policy)
+    out.parent.mkdir(parents=True, exist_ok=True)
     strategies = out.with_name(f"{out.stem}-strategies.csv")
     table.to_csv(strategies, index=False)
     out.write_text(_page(frame, name, trained, table, strategies.name, seed))

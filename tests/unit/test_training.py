@@ -180,7 +180,7 @@ def test_segments_find_the_groups_that_are_there_and_say_when_there_are_none() -
     assert Counter(segmenter.assign(rows)) == dict.fromkeys(Segment, 50)
     assert segmenter.assign(centres[1:2]) == [Segment.HIGH_LOAN_HIGHER_RISK]
     assert max(try_ks(rows, seed=1), key=lambda trial: trial.silhouette).k == 4
-    with pytest.raises(ClusteringError, match="200 loans, 3 of them different"):
+    with pytest.raises(ClusteringError, match="200 loans with 3 different profiles"):
         fit_segments(np.repeat(centres[:3], [100, 50, 50], axis=0), seed=1)
 
 
