@@ -15,7 +15,7 @@ from producers.simulator import SimulationConfig, simulate
 from streams.account import AccountRules
 from streams.engine import Record, Rules
 from streams.events import LoanOpened
-from streams.features import SEED_FEATURE_NAMES, columns, loan_row
+from streams.features import ROW_NAMES, SEED_FEATURE_NAMES, columns, loan_row
 from streams.messages import Label
 from streams.offline import number_offsets, run_offline
 from streams.scoring import ScoreBook
@@ -52,7 +52,7 @@ def _open_loans(table: Mapping[str, bytes], rules: AccountRules) -> NDArray[np.f
     """The rows of `SEED_FEATURES` of all loans that are open in the engine's table."""
     accounts = [decode_state(row).account for key, row in table.items() if not key.startswith(CLOCK_PREFIX)]
     rows = [loan_row(loan, account, rules) for account in accounts for loan in account.loans if not loan.closed]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), -1)[:, columns(SEED_FEATURE_NAMES)]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(ROW_NAMES))[:, columns(SEED_FEATURE_NAMES)]
 
 
 def _records(config: SimulationConfig, people: dict[str, Person]) -> Iterator[Record]:

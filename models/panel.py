@@ -175,17 +175,18 @@ class _RetoldLoan:
 
     def _late(self, paid: range, now: _Month) -> set[int]:
         """Those of the instalments paid now that count as missed: unpaid when their grace ended."""
-        grace_end = {
-            number: due_day(self._first_due, number) + self._rules.grace_days
-            for number in range(paid.start, instalments_due_before(self._first_due, 480, now.day) + 1)
-        }
-        overdue = {number for number in paid if grace_end[number] < self._before.day}
-        decided = [number for number, day in grace_end.items() if self._before.day <= day < now.day]
         (loan,) = self._account.loans
-        still_unpaid = sum(number not in paid for number in decided)
+        last = instalments_due_before(self._first_due, loan.tenure, now.day)
+        grace_ends = {
+            number: due_day(self._first_due, number) + self._rules.grace_days for number in range(paid.start, last + 1)
+        }
+        overdue = {number for number in paid if grace_ends[number] < self._before.day}
+        decided = [number for number, day in grace_ends.items() if self._before.day <= day < now.day]
+        candidates = [number for number in decided if number in paid]
+        still_unpaid = len(decided) - len(candidates)
+        # The row's count may hold more misses than the rows before and what is unpaid now: the newest were late.
         more = now.missed - missed_count(loan, self._before.day, self._rules) - still_unpaid
-        open_to_it = [number for number in decided if number in paid]
-        return overdue | set(open_to_it[len(open_to_it) - max(more, 0) :] if more > 0 else [])
+        return overdue | (set(candidates[-more:]) if more > 0 else set())
 
     def _pay(self, day: int) -> None:
         number = len(self._payments) + 1
