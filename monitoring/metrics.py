@@ -59,6 +59,7 @@ STATE_BYTES = Gauge("riskmon_state_bytes", "Encoded size of these rows, by parti
 
 # The portfolio of the partitions a worker owns
 BORROWERS = Gauge("riskmon_borrowers", "Borrowers by delinquency bucket and strategy.", ["bucket", "strategy"])
+SEGMENTS = Gauge("riskmon_segment_borrowers", "Borrowers with an open loan, by segment.", ["segment"])
 ARREARS = Gauge("riskmon_arrears_currency_units", "Sum of arrears, by delinquency bucket of the borrower.", ["bucket"])
 ROLLS = Counter(
     "riskmon_bucket_rolls",

@@ -83,7 +83,7 @@ def document() -> dict[str, Any]:
 
 def _channel(topic: TopicSpec, description: str, models: list[type[BaseModel]]) -> dict[str, Any]:
     names = [model.__name__ for model in models] or ["DeadLetter"]
-    configuration = {name: [value] for name, value in topic.config.items()}
+    configuration = {name: int(value) if value.isdigit() else [value] for name, value in topic.config.items()}
     return {
         "address": topic.name,
         "description": description,

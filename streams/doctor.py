@@ -17,7 +17,6 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, NoError, UnknownTo
 from models import store
 from streams.broker import BrokerError, find_java, kafka_libs
 from streams.connection import ConnectionSettingsError
-from streams.features import FEATURE_NAMES
 from streams.settings import Settings
 from streams.topics import EVENTS, LABELS, MODELS, TopicSpec, changelog_name, topic_specs
 
@@ -44,19 +43,19 @@ class Finding(NamedTuple):
 class TopicFacts(NamedTuple):
     """A topic as Kafka describes it; a partition is short if replicas are out of sync or it has no leader.
 
-    The policy is None where the user may not read the configuration.
+    The configuration is empty where the user may not read it.
     """
 
     partitions: int
     short_partitions: int
-    policy: str | None
+    config: Mapping[str, str]
 
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything, in the order in which it is needed."""
     kafka = await _kafka(settings)
     answers = kafka[0].verdict is Verdict.OK
-    return [*local_kafka(needed=not answers), *kafka, forest(settings), metrics_port(settings)]
+    return [*local_kafka(needed=not answers), *kafka, model(settings), metrics_port(settings)]
 
 
 def local_kafka(*, needed: bool) -> list[Finding]:
@@ -108,8 +107,8 @@ async def _topic_facts(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str
             raise for_code(each["error_code"])(each["topic"])
     resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in described]
     answers = await admin.describe_configs(resources) if resources else []
-    policies = {
-        name: {entry[0]: entry[1] for entry in entries}.get("cleanup.policy")
+    configs = {
+        name: {entry[0]: entry[1] for entry in entries}
         for answer in answers
         for _, _, _, name, entries in answer.resources
     }
@@ -117,7 +116,7 @@ async def _topic_facts(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str
         name: TopicFacts(
             len(partitions),
             sum(each["leader"] < 0 or len(each["isr"]) < len(each["replicas"]) for each in partitions),
-            policies.get(name),
+            configs.get(name, {}),
         )
         for name, partitions in described.items()
     }
@@ -142,29 +141,35 @@ def _topic(spec: TopicSpec, facts: TopicFacts | None, recount: str | None) -> Fi
         return Finding(spec.name, Verdict.NOTE, "does not exist yet", "`riskmon topics`; a worker creates it, too")
     if recount and facts.partitions != spec.partitions:
         return Finding(spec.name, Verdict.WRONG, f"partitions: {facts.partitions}, not {spec.partitions}", recount)
-    wanted = spec.config.get("cleanup.policy", "delete")
     if facts.short_partitions:
         found = f"{facts.short_partitions} of {facts.partitions} partitions lack replicas"
         return Finding(spec.name, Verdict.WRONG, found, "bring the brokers back that hold the replicas")
-    if facts.policy is None:
-        found, fix = "its cleanup.policy may not be read", f"ask an administrator whether it is {wanted}"
+    wanted = {"cleanup.policy": "delete"} | spec.config
+    as_wanted = ", ".join(f"{name}={value}" for name, value in wanted.items())
+    if not facts.config:
+        found, fix = "its configuration may not be read", f"ask an administrator whether it has {as_wanted}"
         return Finding(spec.name, Verdict.NOTE, found, fix)
-    if facts.policy != wanted:
-        fix = f"kafka-configs.sh --alter --topic {spec.name} --add-config cleanup.policy={wanted}"
-        return Finding(spec.name, Verdict.WRONG, f"cleanup.policy is {facts.policy}, not {wanted}", fix)
-    return Finding(spec.name, Verdict.OK, f"partitions: {facts.partitions}, cleanup.policy {facts.policy}")
+    for name, value in wanted.items():
+        if not _suffices(facts.config[name], value):
+            fix = f"kafka-configs.sh --alter --topic {spec.name} --add-config {name}={value}"
+            return Finding(spec.name, Verdict.WRONG, f"{name} is {facts.config[name]}, not {value}", fix)
+    return Finding(spec.name, Verdict.OK, f"partitions: {facts.partitions}, {as_wanted}")
 
 
-def forest(settings: Settings) -> Finding:
+def _suffices(found: str, wanted: str) -> bool:
+    return int(found) >= int(wanted) if wanted.isdigit() else found == wanted
+
+
+def model(settings: Settings) -> Finding:
     """Whether the forest is there, whole, and made for this version's features."""
     folder = settings.forest_dir
     if not store.exists(folder):
         return Finding("model", Verdict.NOTE, f"none in {folder}", "`riskmon train`; a worker trains one itself")
     try:
-        found = store.load(folder, FEATURE_NAMES)
+        found = store.load(folder)
     except store.ModelError as error:
         return Finding("model", Verdict.WRONG, str(error), "`riskmon train`, or copy a whole model there")
-    return Finding("model", Verdict.OK, f"forest {found.version} in {folder}, digests agree")
+    return Finding("model", Verdict.OK, f"forest {found.forest.version} in {folder}, digests agree")
 
 
 def metrics_port(settings: Settings) -> Finding:

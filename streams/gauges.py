@@ -15,12 +15,20 @@ from monitoring import metrics
 from streams.account import MINOR_UNITS
 from streams.connection import Connection
 from streams.engine import Engine
+from streams.state import Segment
 from streams.topics import EVENTS
 
 _log = logging.getLogger(__name__)
 _LAG_SECONDS = 1.0
 _RETRY_SECONDS = 2.0
-_OF_PARTITIONS = (metrics.LAG, metrics.STATE_ROWS, metrics.STATE_BYTES, metrics.BORROWERS, metrics.ARREARS)
+_OF_PARTITIONS = (
+    metrics.LAG,
+    metrics.STATE_ROWS,
+    metrics.STATE_BYTES,
+    metrics.BORROWERS,
+    metrics.SEGMENTS,
+    metrics.ARREARS,
+)
 
 
 class PartitionGauges:
@@ -65,6 +73,8 @@ class PartitionGauges:
             return
         for (bucket, strategy), count in engine.portfolio.items():
             metrics.BORROWERS.labels(bucket, strategy.value).set(count)
+        for segment in Segment:
+            metrics.SEGMENTS.labels(segment.value).set(engine.segments[segment])
         for bucket, arrears in engine.arrears_minor.items():
             metrics.ARREARS.labels(bucket).set(arrears / MINOR_UNITS)
         for partition in self._owned:

@@ -78,11 +78,19 @@ PORTFOLIO = Dashboard(
                 Kind.STACK,
             ),
             Panel(
+                "Borrowers by segment",
+                "Segments are found in training; what each means stands in the model card.",
+                "short",
+                {"{{segment}}": "sum by (segment) (riskmon_segment_borrowers)"},
+                Kind.STACK,
+            ),
+            Panel(
                 "Bucket and strategy now",
                 "Borrowers who are late and still only reminded stand out here.",
                 "short",
                 {"borrowers": "sum by (bucket, strategy) (riskmon_borrowers) > 0"},
                 Kind.TABLE,
+                24,
             ),
         ],
         "Roll rates": [
