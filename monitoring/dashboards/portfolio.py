@@ -79,7 +79,7 @@ PORTFOLIO = Dashboard(
             ),
             Panel(
                 "Borrowers by segment",
-                "Segments are found in training; what each means stands in the model card.",
+                "The kind of borrower by income, loan, instalment, missed payments and days past due.",
                 "short",
                 {"{{segment}}": "sum by (segment) (riskmon_segment_borrowers)"},
                 Kind.STACK,
