@@ -208,6 +208,32 @@ def actions(
 
 
 @app.command()
+def borrower(
+    borrower_id: Annotated[str, typer.Argument(metavar="ID", help="The borrower, as the events name it.")],
+    bootstrap: Bootstrap = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything as one JSON document.")] = False,
+) -> None:
+    """Show a borrower's state and history: loans, predictions, actions and events."""
+    from aiokafka.errors import KafkaConnectionError
+
+    from monitoring.borrower import describe, render
+    from streams.history import read_history
+    from streams.topics import TopicError
+
+    settings = settings_with(bootstrap=bootstrap)
+    read = read_history(settings.kafka, settings.application, settings.rules(), borrower_id, settings.history_records)
+    try:
+        history = asyncio.run(read)
+    except KafkaConnectionError:
+        raise TopicError(f"no Kafka answers at {settings.bootstrap}: set --bootstrap") from None
+    told = describe(history, settings.rules().account)
+    if as_json:
+        print(json.dumps(told, indent=2))
+    else:
+        Console().print(render(told))
+
+
+@app.command()
 def train(
     out: Annotated[Path | None, typer.Option(help="The model's folder; default: where the worker looks.")] = None,
     borrowers: Borrowers = 1500,

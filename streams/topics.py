@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
@@ -76,6 +77,21 @@ async def ensure_topics(kafka: Connection, application: str, partitions: int, re
     if found.get(changelog, actual) != actual:
         raise TopicError(f"{changelog} has {found[changelog]} partitions, but {EVENTS} has {actual}: they must agree")
     return actual
+
+
+async def partitions_of(kafka: Connection, *topics: str) -> list[TopicPartition]:
+    """All partitions of the topics, in order. Raises `TopicError` if a topic does not exist."""
+    admin = kafka.admin()
+    try:
+        await admin.start()
+        described = await admin.describe_topics(list(topics))
+    finally:
+        await admin.close()
+    numbers = {each["topic"]: sorted(part["partition"] for part in each["partitions"]) for each in described}
+    for topic in topics:
+        if not numbers[topic]:
+            raise TopicError(f"the topic {topic} does not exist at {kafka.bootstrap}: has a worker run there?")
+    return [TopicPartition(topic, number) for topic in topics for number in numbers[topic]]
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:

@@ -1,0 +1,69 @@
+"""How the stream itself does: rates, lag, the worker group, dead letters."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from monitoring.console.series import Number, Series
+from streams.progress import GroupProgress
+
+_DEAD_LETTERS = 200
+_POLLS = 6
+
+
+class RefusedMessage(NamedTuple):
+    """A dead letter without its bytes, which may be personal."""
+
+    at: datetime
+    reason: str
+    detail: str
+    origin: str
+
+
+class _Poll(NamedTuple):
+    at: float
+    published: int
+    processed: int
+
+
+class StreamHealth:
+    """What the last look at the topic and the group gave, and the same over time."""
+
+    def __init__(self) -> None:
+        self.ends: dict[int, int] = {}
+        self.group = GroupProgress("unknown", 0, {})
+        self.dead_letters: Counter[str] = Counter()
+        self.newest_dead_letters: deque[RefusedMessage] = deque(maxlen=_DEAD_LETTERS)
+        self.series = Series(("time", "published", "processed", "lag", "p50", "p99"))
+        self._polls: deque[_Poll] = deque(maxlen=_POLLS)
+
+    def take_progress(self, ends: Mapping[int, int], group: GroupProgress, now: float) -> None:
+        """Where the events topic ends by partition, and how far the workers are; `now` in seconds since 1970."""
+        self.ends, self.group = dict(ends), group
+        self._polls.append(_Poll(now, sum(ends.values()), sum(group.committed.values())))
+
+    def take_dead_letter(self, refused: RefusedMessage) -> None:
+        """A message that could not be processed."""
+        self.dead_letters[refused.reason] += 1
+        self.newest_dead_letters.appendleft(refused)
+
+    def sample(self, now: float, p50: Number, p99: Number) -> None:
+        """Add the present numbers to the series; latencies in seconds."""
+        self.series.add(now, *self.rates, sum(self.lag.values()), p50, p99)
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Records published and processed a second, over the last looks."""
+        if len(self._polls) < 2:
+            return 0.0, 0.0
+        first, last = self._polls[0], self._polls[-1]
+        seconds = last.at - first.at
+        return (last.published - first.published) / seconds, (last.processed - first.processed) / seconds
+
+    @property
+    def lag(self) -> dict[int, int]:
+        """Records not yet processed, by partition."""
+        return {part: max(end - self.group.committed.get(part, 0), 0) for part, end in self.ends.items()}
