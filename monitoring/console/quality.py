@@ -10,7 +10,7 @@ from monitoring.console.series import Number, Series
 from streams.messages import Label, LabelOrder, ModelSnapshot
 
 MODELS = ("forest", "online", "blend")
-WINDOW = 2_000
+_WINDOW = 2_000
 _EVERY = 50
 _FEWEST = 100
 _BINS = 8
@@ -24,18 +24,21 @@ class _Judged(NamedTuple):
 
 
 class Quality:
-    """Measures over the newest `WINDOW` labels, prequential: each prediction was made before its outcome was known."""
+    """Measures over the newest `window` labels, prequential: each prediction was made before its outcome was known."""
 
     def __init__(self) -> None:
         self.labels = 0
+        self.window = _WINDOW
         self.snapshot: ModelSnapshot | None = None
         self.series = Series(("labels", *(f"{model}_log_loss" for model in MODELS)))
         self.weights = Series(("time", "online_weight"))
-        self._recent: deque[_Judged] = deque(maxlen=WINDOW)
+        self._recent: deque[_Judged] = deque(maxlen=_WINDOW)
         self._last: dict[int, LabelOrder] = {}
+        self._measured_at = -1
+        self._measures: list[dict[str, Any]] = []
 
-    def take_label(self, label: Label) -> None:
-        """An outcome; a repeat, which the order gives away, changes nothing."""
+    def take_label(self, label: Label, number: int) -> None:
+        """An outcome, the how-manieth of its topic; a repeat, which the order gives away, changes nothing."""
         last = self._last.get(label.origin_partition)
         if last is not None and label.order <= last:
             return
@@ -44,50 +47,70 @@ class Quality:
         self._recent.append(_Judged(label.forest_score, online, label.blended_score, label.outcome))
         self.labels += 1
         if self.labels % _EVERY == 0 and self.labels >= _FEWEST:
-            self.series.add(self.labels, *(self._log_loss(model) for model in MODELS))
+            self.series.add(number, *(self._log_loss(model) for model in MODELS))
 
     def take_snapshot(self, snapshot: ModelSnapshot, written: float) -> None:
         """The learner's newest snapshot with its Kafka timestamp, seconds since 1970."""
         self.snapshot = snapshot
-        self.weights.add(written, weights(snapshot.blend)[1])
+        self.weights.add(written, self.online_weight)
 
     def measures(self) -> list[dict[str, Any]]:
         """Log loss, Brier score, ROC AUC and calibration of each model; None while there are too few outcomes."""
-        return [{"model": model, **self._measured(*self._pairs(model))} for model in MODELS]
+        if self._measured_at != self.labels:
+            self._measured_at = self.labels
+            self._measures = [{"model": model, **_measured(*self._pairs(model))} for model in MODELS]
+        return self._measures
+
+    @property
+    def online_weight(self) -> float:
+        """The online model's share of the blend."""
+        return weights(self.snapshot.blend)[1] if self.snapshot else 0.0
+
+    def coefficients(self) -> list[dict[str, Any]]:
+        """The online model's weights of standardised features, the strongest first."""
+        if self.snapshot is None:
+            return []
+        model = self.snapshot.model
+        pairs = sorted(zip(model.feature_names, model.weights, strict=True), key=lambda each: -abs(each[1]))
+        return [{"feature": name, "weight": weight} for name, weight in pairs]
 
     def _log_loss(self, model: str) -> Number:
         scores, outcomes = self._pairs(model)
         if len(scores) < _FEWEST:
             return None
-        return sum(map(log_loss, scores, outcomes)) / len(scores)
+        return _mean_log_loss(scores, outcomes)
 
     def _pairs(self, model: str) -> tuple[list[float], list[bool]]:
         """The model's predictions and their outcomes, where it took part."""
         pairs = [(score, each.outcome) for each in self._recent if (score := getattr(each, model)) is not None]
         return [score for score, _ in pairs], [outcome for _, outcome in pairs]
 
-    def _measured(self, scores: list[float], outcomes: list[bool]) -> dict[str, Any]:
-        told: dict[str, Any] = {
-            "labels": len(outcomes),
-            "reached": sum(outcomes),
-            "log_loss": None,
-            "brier": None,
-            "auc": None,
-            "calibration": [],
-        }
-        if len(outcomes) < _FEWEST or len(set(outcomes)) < 2:
-            return told
-        # scikit-learn is slow to import, and only the page of the models needs it.
-        from sklearn.calibration import calibration_curve
-        from sklearn.metrics import brier_score_loss, roc_auc_score
-        from sklearn.metrics import log_loss as mean_log_loss
 
-        observed, predicted = calibration_curve(outcomes, scores, n_bins=_BINS, strategy="quantile")
-        return told | {
-            "log_loss": float(mean_log_loss(outcomes, scores)),
-            "brier": float(brier_score_loss(outcomes, scores)),
-            "auc": float(roc_auc_score(outcomes, scores)),
-            "calibration": [
-                {"predicted": float(p), "observed": float(o)} for p, o in zip(predicted, observed, strict=True)
-            ],
-        }
+def _mean_log_loss(scores: list[float], outcomes: list[bool]) -> float:
+    return sum(map(log_loss, scores, outcomes)) / len(scores)
+
+
+def _measured(scores: list[float], outcomes: list[bool]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "labels": len(outcomes),
+        "reached": sum(outcomes),
+        "log_loss": None,
+        "brier": None,
+        "auc": None,
+        "calibration": [],
+    }
+    if len(outcomes) < _FEWEST or len(set(outcomes)) < 2:
+        return told
+    # scikit-learn is slow to import, and only the page of the models needs it.
+    from sklearn.calibration import calibration_curve
+    from sklearn.metrics import brier_score_loss, roc_auc_score
+
+    observed, predicted = calibration_curve(outcomes, scores, n_bins=_BINS, strategy="quantile")
+    return told | {
+        "log_loss": _mean_log_loss(scores, outcomes),
+        "brier": float(brier_score_loss(outcomes, scores)),
+        "auc": float(roc_auc_score(outcomes, scores)),
+        "calibration": [
+            {"predicted": float(p), "observed": float(o)} for p, o in zip(predicted, observed, strict=True)
+        ],
+    }

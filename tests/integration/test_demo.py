@@ -10,7 +10,7 @@ COMMAND = [sys.executable, "-m", "streams.cli"]
 
 
 def test_demo_ends_by_itself_and_its_counts_add_up(tmp_path: Path) -> None:
-    environment = os.environ | {"RISKMON_HOME": str(tmp_path), "RISKMON_METRICS_PORT": "0"}
+    environment = os.environ | {"RISKMON_HOME": str(tmp_path), "RISKMON_METRICS_PORT": "0", "RISKMON_CONSOLE_PORT": "0"}
     train = [*COMMAND, "train", "--borrowers", "400", "--days", "360"]
     subprocess.run(train, env=environment, check=True, capture_output=True, timeout=120)
     summary = tmp_path / "summary.json"
