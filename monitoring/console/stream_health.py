@@ -57,10 +57,13 @@ class StreamHealth:
     @property
     def rates(self) -> tuple[float, float]:
         """Records published and processed a second, over the last looks."""
-        if len(self._polls) < 2:
+        if not self._polls:
             return 0.0, 0.0
         first, last = self._polls[0], self._polls[-1]
         seconds = last.at - first.at
+        # A clock that was set back is waited out.
+        if seconds <= 0:
+            return 0.0, 0.0
         return (last.published - first.published) / seconds, (last.processed - first.processed) / seconds
 
     @property
