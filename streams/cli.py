@@ -17,28 +17,24 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from streams.dead_letter_cli import app as dead_letters
+from streams.flags import Bootstrap, MetricsPort, settings_with
 from streams.settings import Settings
 
 if TYPE_CHECKING:
     from producers.faults import OutgoingRecord
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Streaming borrower-risk monitor.")
+app.add_typer(dead_letters, name="deadletter")
 console = Console(stderr=True)
 _log = logging.getLogger(__name__)
 
-Bootstrap = Annotated[str | None, typer.Option(help="Kafka's bootstrap servers; default from RISKMON_BOOTSTRAP.")]
-MetricsPort = Annotated[int | None, typer.Option(help="Port of /metrics, 0 for any free one.")]
 ConsolePort = Annotated[int | None, typer.Option(help="Port of the console, 0 for any free one.")]
 Borrowers = Annotated[int, typer.Option(min=1, help="How many borrowers to simulate.")]
 Days = Annotated[int | None, typer.Option(min=1, help="Stop after this many business days.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same events.")]
 Rate = Annotated[float, typer.Option(min=0, help="Events a second; 0 publishes as fast as it goes.")]
 Share = Annotated[float, typer.Option(min=0, max=1)]
-
-
-def settings_with(**flags: Any) -> Settings:
-    """Settings with the flags that were given on top."""
-    return Settings(**{name: value for name, value in flags.items() if value is not None})
 
 
 def main() -> None:
@@ -153,20 +149,22 @@ def worker(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> Non
     import faust
 
     from monitoring.health import Health, serving_health
+    from streams.broker_watch import BrokerWatch
     from streams.forest_file import ready_forest
     from streams.scoring import ScoreBook
     from streams.worker import Worker
 
     settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port)
     _log_to_stderr(settings)
-    health, has_model = Health(), threading.Event()
+    health, watch, has_model = Health(), BrokerWatch(settings.kafka), threading.Event()
     health.not_ready_while("model missing", lambda: not has_model.is_set())
+    health.not_ready_while("broker away", lambda: watch.away)
     with serving_health(settings, health) as url:
         _log.info("metrics and health at %s", url)
         book = ScoreBook(ready_forest(settings, console.print))
-        running = Worker(settings, book, _topics(settings))
-        health.not_ready_while("starting", lambda: not running.app.started)
         has_model.set()
+        running = Worker(settings, book, _topics(settings, wait=True), watch)
+        health.not_ready_while("recovering", lambda: not running.is_loaded)
         faust.Worker(
             running.app, loglevel=settings.log_level, redirect_stdouts=False, override_logging=False, quiet=True
         ).execute_from_commandline()
@@ -176,17 +174,19 @@ def worker(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> Non
 def learner(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> None:
     """Run the learner of the online model. A second one stands by until the first is gone."""
     from monitoring.health import Health, serving_health
+    from streams.broker_watch import BrokerWatch
     from streams.learner import Learner
 
     settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port)
     _log_to_stderr(settings)
-    _topics(settings)
+    health, watch = Health(), BrokerWatch(settings.kafka)
     running = Learner(settings)
-    health = Health()
+    health.not_ready_while("broker away", lambda: watch.away)
     health.not_ready_while("starting", lambda: not running.started)
     with serving_health(settings, health) as url:
         _log.info("metrics and health at %s", url)
-        asyncio.run(_until_signal(running))
+        _topics(settings, wait=True)
+        asyncio.run(_until_signal(watch, running))
 
 
 @app.command()
@@ -234,19 +234,12 @@ def borrower(
     as_json: Annotated[bool, typer.Option("--json", help="Everything as one JSON document.")] = False,
 ) -> None:
     """Show a borrower's state and history: loans, predictions, actions and events."""
-    from aiokafka.errors import KafkaConnectionError
-
     from monitoring.borrower import describe, render
     from streams.history import read_history
-    from streams.topics import TopicError
 
     settings = settings_with(bootstrap=bootstrap)
     read = read_history(settings.kafka, settings.application, settings.rules(), borrower_id, settings.history_records)
-    try:
-        history = asyncio.run(read)
-    except KafkaConnectionError:
-        raise TopicError(f"no Kafka answers at {settings.bootstrap}: set --bootstrap") from None
-    told = describe(history, settings.rules().account)
+    told = describe(asyncio.run(read), settings.rules().account)
     if as_json:
         print(json.dumps(told, indent=2))
     else:
@@ -278,10 +271,11 @@ def config() -> None:
     Console().print(table)
 
 
-def _topics(settings: Settings) -> int:
-    from streams.topics import ensure_topics
+def _topics(settings: Settings, *, wait: bool = False) -> int:
+    from streams.topics import await_topics, ensure_topics
 
-    return asyncio.run(ensure_topics(settings.kafka, settings.application, settings.partitions, settings.replication))
+    ready = await_topics if wait else ensure_topics
+    return asyncio.run(ready(settings.kafka, settings.application, settings.partitions, settings.replication))
 
 
 def _publish(settings: Settings, records: Iterable[OutgoingRecord], rate: float) -> None:
@@ -305,12 +299,12 @@ def _wait_for_signal() -> None:
     stopped.wait()
 
 
-async def _until_signal(service: Any) -> None:
-    task = asyncio.create_task(service.run())
+async def _until_signal(*services: Any) -> None:
+    together = asyncio.gather(*(service.run() for service in services))
     for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, task.cancel)
+        asyncio.get_running_loop().add_signal_handler(name, together.cancel)
     try:
-        await task
+        await together
     except asyncio.CancelledError:
         _log.info("stopped")
 

@@ -62,14 +62,14 @@ async def read_history(
 
     Of each partition of events, actions and labels the newest `most` records are searched. The whole changelog is
     searched for the state, unless the caller knows where the newest row stands. Raises `UnknownBorrowerError`,
-    `TopicError` if a topic is missing, and aiokafka's errors if Kafka is away.
+    `TopicError` if a topic is missing, `BrokerAwayError` without Kafka, and aiokafka's errors if it goes away.
     """
     key = borrower_id.encode()
     changelog = await partitions_of(kafka, changelog_name(application))
     others = await partitions_of(kafka, ACTIONS, LABELS)
     consumer = kafka.consumer(auto_offset_reset="earliest")
     try:
-        await consumer.start()
+        await kafka.start(consumer)
         rows = await _rows(consumer, changelog, key, most, row_at, row_offset)
         if not rows:
             raise UnknownBorrowerError(f"no borrower {borrower_id} is known: ids are case-sensitive")

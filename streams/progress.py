@@ -23,7 +23,7 @@ async def group_progress(kafka: Connection, group: str, topic: str) -> GroupProg
     committed = await committed_offsets(kafka, group, topic)
     admin = kafka.admin()
     try:
-        await admin.start()
+        await kafka.start(admin)
         (answer,) = await admin.describe_consumer_groups([group])
     except GroupCoordinatorNotAvailableError:
         return GroupProgress("Unknown", 0, {})

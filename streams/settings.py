@@ -66,7 +66,12 @@ class Settings(BaseSettings):
     batch_seconds: float = Field(0.05, gt=0, le=5, description="How long a record waits for others at most.")
     commit_seconds: float = Field(0.5, gt=0, le=60, description="Interval of offset commits.")
 
-    session_seconds: float = Field(10, ge=6, le=60, description="A silent worker's partitions move on after this.")
+    session_seconds: float = Field(
+        10,
+        ge=1,
+        le=60,
+        description="A silent worker's partitions move on after this. Kafka's own floor is 6 by default.",
+    )
 
     grace_days: int = Field(3, ge=0, le=30)
     ledger_days: int = Field(120, ge=60, le=400, description="Older payments are only known as a sum.")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
-from streams.connection import Connection
+from streams.connection import BrokerAwayError, Connection
 
+_log = logging.getLogger(__name__)
+_RETRY_SECONDS = 2.0
 EVENTS = "riskmon.events"
 ACTIONS = "riskmon.actions"
 LABELS = "riskmon.labels"
 MODELS = "riskmon.models"
 DEADLETTER = "riskmon.deadletter"
 ACCOUNTS_TABLE = "accounts"
+MAX_MESSAGE_BYTES = 16 << 20
 
 
 class TopicError(ValueError):
@@ -39,25 +44,27 @@ def changelog_name(application: str) -> str:
 def topic_specs(application: str, partitions: int) -> list[TopicSpec]:
     """All topics. The changelog has as many partitions as the events, since a partition's state moves with it."""
     compacted = {"cleanup.policy": "compact"}
+    # A dead letter is a message of any size that Kafka took, and more; a row holds all that a batch decided.
+    large = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
     return [
         TopicSpec(EVENTS, partitions),
         TopicSpec(ACTIONS, partitions),
         # One partition: a single learner takes the labels in one order.
         TopicSpec(LABELS, 1),
         TopicSpec(MODELS, 1, compacted),
-        TopicSpec(DEADLETTER, 1),
-        TopicSpec(changelog_name(application), partitions, compacted),
+        TopicSpec(DEADLETTER, 1, large),
+        TopicSpec(changelog_name(application), partitions, compacted | large),
     ]
 
 
 async def ensure_topics(kafka: Connection, application: str, partitions: int, replication: int) -> int:
     """Create what is missing; returns the partition count of the events topic, which an existing topic decides.
 
-    Raises `TopicError` if Kafka does not answer, or if the changelog does not match the events topic.
+    Raises `BrokerAwayError` if Kafka does not answer, `TopicError` if the changelog does not match the events topic.
     """
     admin = kafka.admin()
     try:
-        await admin.start()
+        await kafka.start(admin)
         found = {each["topic"]: len(each["partitions"]) for each in await admin.describe_topics()}
         actual = found.get(EVENTS, partitions)
         specs = topic_specs(application, actual)
@@ -65,10 +72,6 @@ async def ensure_topics(kafka: Connection, application: str, partitions: int, re
         if missing:
             new = [NewTopic(s.name, s.partitions, replication, topic_configs=s.config) for s in missing]
             await _create(admin, new)
-    except KafkaConnectionError:
-        raise TopicError(
-            f"no Kafka answers at {kafka.bootstrap}; start one with `riskmon broker` or set --bootstrap"
-        ) from None
     except KafkaError as error:
         raise TopicError(f"Kafka at {kafka.bootstrap} refused to create the topics: {error}") from error
     finally:
@@ -79,11 +82,21 @@ async def ensure_topics(kafka: Connection, application: str, partitions: int, re
     return actual
 
 
+async def await_topics(kafka: Connection, application: str, partitions: int, replication: int) -> int:
+    """The same, but wait for Kafka as long as it takes."""
+    while True:
+        try:
+            return await ensure_topics(kafka, application, partitions, replication)
+        except BrokerAwayError as error:
+            _log.warning("%s; trying again", error)
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
 async def partitions_of(kafka: Connection, *topics: str) -> list[TopicPartition]:
-    """All partitions of the topics, in order. Raises `TopicError` if a topic does not exist."""
+    """All partitions, in order. Raises `TopicError` if a topic is missing, `BrokerAwayError` without Kafka."""
     admin = kafka.admin()
     try:
-        await admin.start()
+        await kafka.start(admin)
         described = await admin.describe_topics(list(topics))
     finally:
         await admin.close()

@@ -21,6 +21,7 @@ from faust.types import TP, EventT, StreamT
 
 from monitoring import metrics
 from streams.accounts_table import AccountsTable, partition_of, written_row
+from streams.broker_watch import BrokerWatch
 from streams.continuity import Continuity, SkippedRecordsError, holds_records
 from streams.dead_letter import dead_letter_message
 from streams.engine import BatchResult, Engine, Record
@@ -44,7 +45,7 @@ class OwnershipLostError(RuntimeError):
 class Worker:
     """A Faust app with one agent and one table of borrowers; `app` is what runs."""
 
-    def __init__(self, settings: Settings, book: ScoreBook, partitions: int) -> None:
+    def __init__(self, settings: Settings, book: ScoreBook, partitions: int, watch: BrokerWatch) -> None:
         self._settings = settings
         self._feed = ModelFeed(settings.kafka, book)
         self._sink = Sink(settings.kafka)
@@ -68,6 +69,7 @@ class Worker:
         self.app.agent(self.app.topic(EVENTS, schema=raw), name="riskmon-events")(self._consume)
         self.app.on_partitions_revoked.connect(self._on_revoked)
         self.app.task(self._feed.run)
+        self.app.task(watch.run)
         metrics.FOREST_INFO.labels(book.versions.forest).set(1)
 
     def _row(self, key: str) -> bytes | None:
@@ -232,6 +234,8 @@ def _faust_app(settings: Settings) -> faust.App:
         broker_commit_interval=settings.commit_seconds,
         broker_session_timeout=settings.session_seconds,
         broker_heartbeat_interval=settings.session_seconds / 5,
+        # A batch that another worker takes over is never acknowledged here: waiting for that would never end.
+        stream_wait_empty=False,
         stream_buffer_maxsize=4 * settings.batch_records,
         datadir=settings.store_dir,
     )

@@ -10,11 +10,29 @@ from streams.broker import LocalBroker
 pytest.register_assert_rewrite("tests.integration.oracle", "tests.integration.support")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the fault and fuzz tests at full length")
+
+
+@pytest.fixture(scope="session")
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether this run has the time for full lengths."""
+    asked: bool = request.config.getoption("--long")
+    return asked
+
+
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
     """One genuine Kafka for the whole run."""
     data: Path = tmp_path_factory.mktemp("kafka")
     with LocalBroker(data, port=0) as running:
+        yield running
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[LocalBroker]:
+    """A Kafka for one test alone: empty, and it may be killed."""
+    with LocalBroker(tmp_path / "kafka", port=0) as running:
         yield running
 
 

@@ -32,6 +32,7 @@ from monitoring.console.action_log import ActionFilter
 from monitoring.console.board import Board
 from monitoring.console.feed import Feed
 from monitoring.web import guarded, serving
+from streams.connection import BrokerAwayError
 from streams.history import UnknownBorrowerError, read_history
 from streams.settings import Settings
 from streams.state import Strategy
@@ -100,7 +101,7 @@ class Console:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        feed = asyncio.create_task(Feed(self._settings, self._board).run())
+        feed = asyncio.create_task(Feed(self._settings.kafka, self._settings, self._board).run())
         try:
             yield
         finally:
@@ -198,7 +199,7 @@ class Console:
                 )
         except UnknownBorrowerError:
             return {"state": "unknown"}
-        except (KafkaError, TopicError) as error:
+        except (KafkaError, BrokerAwayError, TopicError) as error:
             _log.warning("the history of a borrower cannot be read: %s", error)
             return {"state": "failed", "detail": str(error)}
         return {"state": "known", "borrower": describe(history, settings.rules().account)}

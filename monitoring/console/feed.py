@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from monitoring.console.board import Board
-from monitoring.console.stream_health import RefusedMessage
+from streams.connection import BrokerAwayError, Connection
+from streams.dead_letter import filed_letter, is_receipt
 from streams.messages import Action, Label, ModelSnapshot
 from streams.progress import GroupProgress, group_progress
 from streams.settings import Settings
@@ -40,8 +41,8 @@ _BACKLOG = {LABELS: 20_000, MODELS: 400, DEADLETTER: 5_000}
 class Feed:
     """Keeps a board current until cancelled, however often Kafka goes away."""
 
-    def __init__(self, settings: Settings, board: Board) -> None:
-        self._kafka = settings.kafka
+    def __init__(self, kafka: Connection, settings: Settings, board: Board) -> None:
+        self._kafka = kafka
         self._group = settings.application
         self._changelog = changelog_name(settings.application)
         self._board = board
@@ -56,7 +57,7 @@ class Feed:
                 await self._follow()
             except TopicError as error:
                 self._board.set_link("waiting", _now(), str(error))
-            except KafkaConnectionError:
+            except BrokerAwayError:
                 self._board.set_link("away", _now())
             except KafkaError as error:
                 _log.warning("the topics cannot be read, trying again: %s", error)
@@ -69,7 +70,7 @@ class Feed:
         consumer = self._kafka.consumer(auto_offset_reset="earliest")
         look = None
         try:
-            await consumer.start()
+            await self._kafka.start(consumer)
             if not self._next:
                 await self._plan(consumer, followed)
             consumer.assign(followed)
@@ -114,7 +115,7 @@ class Feed:
                 async with asyncio.timeout(_ANSWER_SECONDS):
                     ends = await consumer.end_offsets(events)
                     progress = await group_progress(self._kafka, self._group, EVENTS)
-            except (KafkaError, TimeoutError):
+            except (KafkaError, BrokerAwayError, TimeoutError):
                 self._board.set_link("away", _now())
             else:
                 self._take_progress(ends, progress)
@@ -149,18 +150,10 @@ class Feed:
             board.quality.take_label(Label.model_validate_json(value), message.offset + 1)
         elif message.topic == MODELS:
             board.quality.take_snapshot(ModelSnapshot.model_validate_json(value), written)
+        elif is_receipt(message):
+            board.stream.replayed += 1
         else:
-            board.stream.take_dead_letter(_refused(message))
-
-
-def _refused(message: ConsumerRecord) -> RefusedMessage:
-    told = {name: value.decode(errors="replace") for name, value in message.headers}
-    return RefusedMessage(
-        at=datetime.fromtimestamp(message.timestamp / 1000, UTC),
-        reason=told.get("riskmon-reason", "unknown"),
-        detail=told.get("riskmon-detail", ""),
-        origin=f"{told.get('riskmon-topic')}-{told.get('riskmon-partition')}@{told.get('riskmon-offset')}",
-    )
+            board.stream.take_dead_letter(filed_letter(message))
 
 
 def _now() -> datetime:

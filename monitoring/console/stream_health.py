@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import replace
 from typing import NamedTuple
 
 from monitoring.console.series import Number, Series
+from streams.dead_letter import FiledLetter
 from streams.progress import GroupProgress
 
 _DEAD_LETTERS = 200
 _POLLS = 6
-
-
-class RefusedMessage(NamedTuple):
-    """A dead letter without its bytes, which may be personal."""
-
-    at: datetime
-    reason: str
-    detail: str
-    origin: str
 
 
 class _Poll(NamedTuple):
@@ -36,7 +28,9 @@ class StreamHealth:
         self.ends: dict[int, int] = {}
         self.group = GroupProgress("unknown", 0, {})
         self.dead_letters: Counter[str] = Counter()
-        self.newest_dead_letters: deque[RefusedMessage] = deque(maxlen=_DEAD_LETTERS)
+        self.replayed = 0
+        # Without key and value, which may be personal.
+        self.newest_dead_letters: deque[FiledLetter] = deque(maxlen=_DEAD_LETTERS)
         self.series = Series(("time", "published", "processed", "lag", "p50", "p99"))
         self._polls: deque[_Poll] = deque(maxlen=_POLLS)
 
@@ -45,10 +39,10 @@ class StreamHealth:
         self.ends, self.group = dict(ends), group
         self._polls.append(_Poll(now, sum(ends.values()), sum(group.committed.values())))
 
-    def take_dead_letter(self, refused: RefusedMessage) -> None:
+    def take_dead_letter(self, letter: FiledLetter) -> None:
         """A message that could not be processed."""
-        self.dead_letters[refused.reason] += 1
-        self.newest_dead_letters.appendleft(refused)
+        self.dead_letters[letter.reason] += 1
+        self.newest_dead_letters.appendleft(replace(letter, key=None, value=None))
 
     def sample(self, now: float, p50: Number, p99: Number) -> None:
         """Add the present numbers to the series; latencies in seconds."""

@@ -108,8 +108,15 @@ def stream(board: Board, now: datetime) -> Json:
         ],
         "series": health.series.columns(),
         "dead_letters": dict(health.dead_letters.most_common()),
+        "replayed": health.replayed,
         "newest_dead_letters": [
-            each._asdict() | {"at": each.at.isoformat()} for each in islice(health.newest_dead_letters, _DEAD_LETTERS)
+            {
+                "filed_at": each.filed_at.isoformat(),
+                "reason": each.reason,
+                "detail": each.detail,
+                "origin": f"{each.topic}/{each.partition}@{each.origin_offset}",
+            }
+            for each in islice(health.newest_dead_letters, _DEAD_LETTERS)
         ],
         "unreadable": board.unreadable,
     }

@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,35 +24,50 @@ COMMAND = [sys.executable, "-m", "streams.cli"]
 class Process:
     """A riskmon process with its log."""
 
-    def __init__(self, command: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        command: str,
+        environment: Mapping[str, str],
+        log: Path,
+        launcher: Sequence[str] = COMMAND,
+        before: Callable[[], None] | None = None,
+    ) -> None:
         self.log = log
         self.metrics_port = free_port()
-        arguments = [*COMMAND, command, "--metrics-port", str(self.metrics_port)]
+        arguments = [*launcher, command, "--metrics-port", str(self.metrics_port)]
         with log.open("ab") as out:
-            self.child = subprocess.Popen(arguments, env=os.environ | environment, stdout=out, stderr=out)
+            self.child = subprocess.Popen(
+                arguments, env=os.environ | environment, stdout=out, stderr=out, preexec_fn=before
+            )
+
+    def tail(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-3000:]
 
     def assert_running(self) -> None:
-        assert self.child.poll() is None, self.log.read_text(errors="replace")[-3000:]
+        assert self.child.poll() is None, self.tail()
 
     def stop(self) -> None:
         """Ask it to end, and see that it does."""
+        # A suspended process hears of its end only when it goes on.
+        self.child.send_signal(signal.SIGCONT)
         self.child.terminate()
         self.child.wait(30)
 
 
 def environment(kafka: Connection, model: Path, home: Path) -> dict[str, str]:
-    """A worker's or learner's environment. A silent worker is given up as soon as Kafka allows it."""
+    """A worker's or learner's environment, with short sessions so that a dead worker is soon given up."""
     return {
         "RISKMON_BOOTSTRAP": kafka.bootstrap,
         "RISKMON_MODEL_DIR": str(model),
-        "RISKMON_SESSION_SECONDS": "6",
+        "RISKMON_SESSION_SECONDS": "3",
         "RISKMON_HOME": str(home),
     }
 
 
 @contextmanager
-def running(command: str, env: Mapping[str, str], log: Path) -> Iterator[Process]:
-    process = Process(command, env, log)
+def running(command: str, env: Mapping[str, str], log: Path, launcher: Sequence[str] = COMMAND) -> Iterator[Process]:
+    process = Process(command, env, log, launcher)
     try:
         yield process
     finally:
@@ -93,5 +109,5 @@ async def wait_for_commit(kafka: Connection, count: int, *processes: Process, se
     while await committed(kafka) < count:
         for process in processes:
             process.assert_running()
-        assert time.monotonic() < deadline, [p.log.read_text(errors="replace")[-3000:] for p in processes]
+        assert time.monotonic() < deadline, [process.tail() for process in processes]
         await asyncio.sleep(0.05)

@@ -12,7 +12,8 @@ from monitoring.console.board import Board
 from monitoring.console.portfolio import Portfolio
 from monitoring.console.quality import Quality
 from monitoring.console.series import Series
-from monitoring.console.stream_health import RefusedMessage, StreamHealth
+from monitoring.console.stream_health import StreamHealth
+from streams.dead_letter import FiledLetter
 from streams.messages import Action, Label
 from streams.progress import GroupProgress
 from streams.settings import Settings
@@ -52,6 +53,10 @@ def label(number: int, score: float, *, outcome: bool, online_version: int = 1) 
             "outcome": outcome,
         }
     )
+
+
+def letter(number: int) -> FiledLetter:
+    return FiledLetter(number, NOW, "too_late", "why", "t", 0, number, b"B1", b"personal", is_cut=False)
 
 
 def test_counts_follow_the_newest_row_and_an_overtaken_one_changes_nothing() -> None:
@@ -172,10 +177,11 @@ def test_rates_and_lag_come_from_offsets() -> None:
 def test_dead_letters_are_counted_and_only_the_newest_kept() -> None:
     health = StreamHealth()
     for number in range(300):
-        health.take_dead_letter(RefusedMessage(NOW, "too_late", "", f"t-0@{number}"))
+        health.take_dead_letter(letter(number))
     assert health.dead_letters == {"too_late": 300}
     assert len(health.newest_dead_letters) == 200
-    assert health.newest_dead_letters[0].origin == "t-0@299"
+    assert health.newest_dead_letters[0].origin_offset == 299
+    assert health.newest_dead_letters[0].value is None
 
 
 def test_every_view_of_an_empty_and_of_a_full_board_is_json() -> None:
@@ -192,7 +198,7 @@ def test_every_view_of_an_empty_and_of_a_full_board_is_json() -> None:
         board.portfolio.take_clock(PartitionClock(0, NOW.toordinal(), 1))
         board.actions.take(numbered(1), numbered(1).published_at.timestamp())
         board.stream.take_progress({0: 5}, GroupProgress("Stable", 1, {0: 4}), NOW.timestamp())
-        board.stream.take_dead_letter(RefusedMessage(NOW, "too_late", "why", "t-0@1"))
+        board.stream.take_dead_letter(letter(1))
         board.told_since = NOW
         board.set_link("live", NOW)
         board.sample(NOW.timestamp())

@@ -30,7 +30,7 @@ follow("stream", (data) => {
     ["Lag", count(status.lag), "events"],
     ["Workers", count(status.workers), data.group_state.toLowerCase()],
     ["Event to action, p50", milliseconds(data.p50_seconds), `p99 ${milliseconds(status.p99_seconds)}`],
-    ["Dead letters", count(refused), refused ? "see below" : "none"],
+    ["Dead letters", count(refused), data.replayed ? `${count(data.replayed)} sent again` : refused ? "see below" : "none"],
   ]);
   const inMilliseconds = (column) => column.map((value) => (value === null ? null : 1000 * value));
   drawRates([series.time, series.published, series.processed]);
@@ -50,13 +50,13 @@ function showDeadLetters(data) {
   const reasons = Object.entries(data.dead_letters);
   byId("reasons").hidden = byId("dead").hidden = reasons.length === 0;
   setText(byId("dead-note"), reasons.length
-    ? "Messages that could not be processed, by reason; the bytes themselves are shown by riskmon deadletter."
+    ? "Messages that could not be processed, by reason; the bytes themselves are shown by riskmon deadletter list."
     : "Every message could be processed.");
   table(byId("reasons"), [["Reason", false], ["Messages", true]], reasons.map(([reason, number]) => [words(reason), count(number)]), "Dead letters by reason");
   table(
     byId("dead"),
     [["When", false], ["Reason", false], ["What is wrong", false], ["Origin", false]],
-    data.newest_dead_letters.map((each) => [when(each.at), words(each.reason), each.detail, each.origin.replace("riskmon.", "")]),
+    data.newest_dead_letters.map((each) => [when(each.filed_at), words(each.reason), each.detail, each.origin]),
     "Newest dead letters",
   );
 }
