@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -89,12 +90,12 @@ class Feed:
     async def _plan(self, consumer: AIOKafkaConsumer, parts: list[TopicPartition]) -> None:
         """Where to begin: the whole changelog, and a bounded part of the rest."""
         begins, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
-        width: dict[str, int] = {}
+        width = Counter(part.topic for part in parts)
         for part in parts:
-            width[part.topic] = width.get(part.topic, 0) + 1
-        for part in parts:
-            most = self._backlog.get(part.topic, ends[part])
-            self._next[part] = max(begins[part], ends[part] - max(most // width[part.topic], 1))
+            self._next[part] = begins[part]
+            if part.topic != self._changelog:
+                share = max(self._backlog[part.topic] // width[part.topic], 1)
+                self._next[part] = max(begins[part], ends[part] - share)
         self._goal = {part: end for part, end in ends.items() if end > self._next[part]}
         self._board.backlog = sum(end - self._next[part] for part, end in self._goal.items())
 

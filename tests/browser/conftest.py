@@ -21,9 +21,10 @@ from producers.simulator import SimulationConfig
 from streams.broker import LocalBroker
 from streams.connection import Connection
 from streams.events import AccountEvent, LoanClosed
-from streams.topics import EVENTS, ensure_topics
+from streams.state import CLOCK_PREFIX
+from streams.topics import EVENTS, changelog_name, ensure_topics
 from tests.factories import closed, opened
-from tests.integration.support import COMMAND, environment, running, wait_for_commit
+from tests.integration.support import COMMAND, environment, read_all, running, wait_for_commit
 
 # An id may be any printable ASCII: this one is markup that would run.
 HOSTILE = "<img/src=x/onerror=alert(1)>"
@@ -42,11 +43,11 @@ _FLAGS = (
 
 @dataclass(frozen=True)
 class Stage:
-    """What runs: the broker to kill, and where the console answers."""
+    """What runs: the broker to kill, where the console answers, and how many borrowers are in the account table."""
 
     broker: LocalBroker
     url: str
-    environment: dict[str, str]
+    borrowers: int
 
 
 async def send(kafka: Connection, event: AccountEvent) -> None:
@@ -69,6 +70,11 @@ async def _fill(kafka: Connection) -> int:
     for event in hostile_loan():
         await send(kafka, event)
     return published.count + 2
+
+
+async def _borrowers(kafka: Connection) -> int:
+    keys = {record.key for record in await read_all(kafka, changelog_name("riskmon"))}
+    return sum(not (key or b"").startswith(CLOCK_PREFIX.encode()) for key in keys)
 
 
 @contextmanager
@@ -97,7 +103,7 @@ def stage(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
         with running("worker", env, home / "worker.log") as worker, running("learner", env, home / "learner.log"):
             asyncio.run(wait_for_commit(broker.connection, count, worker))
             with _console(env, home / "console.log") as url:
-                yield Stage(broker, url, env)
+                yield Stage(broker, url, asyncio.run(_borrowers(broker.connection)))
 
 
 @pytest.fixture(scope="package")
