@@ -43,6 +43,7 @@ def describe(history: BorrowerHistory, rules: AccountRules) -> Json:
         "as_of": _day(account.as_of),
         "strategy": watch.strategy.value,
         "score": watch.score if watch.has_open_loan else None,
+        "segment": watch.segment.value if watch.segment else None,
         "days_past_due": watch.days_past_due,
         "delinquency_bucket": delinquency_bucket(watch.days_past_due) if watch.has_open_loan else "closed",
         "missed_count": sum(loan["missed_count"] for loan in loans),
@@ -213,6 +214,7 @@ def _head(told: Json) -> Panel:
         ("bucket", told["delinquency_bucket"]),
         ("missed", str(told["missed_count"])),
         ("arrears", told["arrears"]),
+        ("segment", _spaced(told["segment"] or "-")),
         ("as of", told["as_of"]),
     ]
     return Panel(

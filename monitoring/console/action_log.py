@@ -38,6 +38,7 @@ def _words(action: Action) -> str:
             action.event_type,
             action.previous_strategy.value,
             action.strategy.value,
+            action.segment or "",
             *(reason.text for reason in action.reasons),
         )
     ).lower()

@@ -70,6 +70,7 @@ function show(borrower) {
   tiles(byId("tiles"), [
     ["Strategy", strategyName(borrower.strategy), `as of ${borrower.as_of}`, borrower.strategy],
     ["Score", score(borrower.score), isClosed ? "no loan is open" : "blend, worst loan"],
+    ["Segment", borrower.segment ? words(borrower.segment) : "–", "kind of borrower"],
     ["Days past due", count(borrower.days_past_due), isClosed ? "closed" : `bucket ${borrower.delinquency_bucket}`],
     ["Arrears", money(borrower.arrears), "currency units"],
     ["Missed instalments", count(borrower.missed_count), `${count(borrower.loans.length)} loan${borrower.loans.length === 1 ? "" : "s"}`],
