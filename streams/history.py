@@ -100,12 +100,17 @@ def _timeline(
     timeline = retell(borrower_id, records, None, rules)
     opened = {past.event.loan_id for past in timeline.events if isinstance(past.event, LoanOpened)}
     if opened >= {loan.loan_id for loan in state.account.loans}:
-        return timeline, None
+        return _until(state, timeline), None
     # An opening lies before what was searched: the oldest state that is left tells how things stood then.
     oldest = min(rows, key=lambda row: row.applied_offset)
     since = [record.timestamp_ms for record in records if record.offset > oldest.applied_offset]
     begins = datetime.fromtimestamp(since[0] / 1000, UTC) if since else datetime.now(UTC)
-    return retell(borrower_id, records, oldest, rules), begins
+    return _until(state, retell(borrower_id, records, oldest, rules)), begins
+
+
+def _until(state: BorrowerState, timeline: Timeline) -> Timeline:
+    """Events are read a moment after the state: days that it has not reached yet are left for the next reading."""
+    return timeline._replace(days=[point for point in timeline.days if point.day <= state.account.as_of])
 
 
 async def _rows(

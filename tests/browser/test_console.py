@@ -79,11 +79,11 @@ def borrower(stage: Stage, borrower_id: str) -> dict[str, Any]:
 
 def test_the_overview_updates_by_itself(page: Page, stage: Stage) -> None:
     page.open("/")
-    page.until(lambda: page.tile("Borrowers with an open loan"))
+    page.until(lambda: page.tile("Active borrowers"))
     assert f"{stage.borrowers} in all" in page.text("#tiles")
-    before = int(page.tile("Borrowers with an open loan"))
+    before = int(page.tile("Active borrowers"))
     asyncio.run(send(stage.broker.connection, opened("L-live", "B-live")))
-    page.until(lambda: int(page.tile("Borrowers with an open loan")) == before + 1)
+    page.until(lambda: int(page.tile("Active borrowers")) == before + 1)
     rows = page.texts("#matrix tbody tr")
     assert len(rows) == 4
     assert rows[0].startswith("Reminder")
@@ -191,14 +191,14 @@ def test_the_keyboard_reaches_everything(page: Page) -> None:
 
 def test_a_broker_that_goes_away_is_said_and_comes_back(page: Page, stage: Stage) -> None:
     page.open("/")
-    page.until(lambda: page.tile("Borrowers with an open loan"))
-    before = int(page.tile("Borrowers with an open loan"))
+    page.until(lambda: page.tile("Active borrowers"))
+    before = int(page.tile("Active borrowers"))
     stage.broker.kill()
     page.until(lambda: page.text("#link") == "Kafka away")
     assert "has not answered since" in page.text("#banner")
-    assert page.tile("Borrowers with an open loan") == str(before)
+    assert page.tile("Active borrowers") == str(before)
     stage.broker.start()
     page.until(lambda: page.text("#link") == "Live")
     assert not page.one("#banner").is_displayed()
     asyncio.run(send(stage.broker.connection, opened("L-back", "B-back")))
-    page.until(lambda: int(page.tile("Borrowers with an open loan")) == before + 1, seconds=60)
+    page.until(lambda: int(page.tile("Active borrowers")) == before + 1, seconds=60)

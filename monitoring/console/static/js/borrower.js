@@ -1,6 +1,6 @@
 import { chart, colour } from "./charts.js";
 import { byId, chip, h, setText, strategyName, table, tiles } from "./dom.js";
-import { count, money, score, words } from "./format.js";
+import { count, money, score, sentence, words } from "./format.js";
 import { follow } from "./live.js";
 
 const SHOWN = 200;
@@ -70,7 +70,7 @@ function show(borrower) {
   tiles(byId("tiles"), [
     ["Strategy", strategyName(borrower.strategy), `as of ${borrower.as_of}`, borrower.strategy],
     ["Score", score(borrower.score), isClosed ? "no loan is open" : "blend, worst loan"],
-    ["Segment", borrower.segment ? words(borrower.segment) : "–", "kind of borrower"],
+    ["Segment", borrower.segment ? sentence(borrower.segment) : "–", "kind of borrower"],
     ["Days past due", count(borrower.days_past_due), isClosed ? "closed" : `bucket ${borrower.delinquency_bucket}`],
     ["Arrears", money(borrower.arrears), "currency units"],
     ["Missed instalments", count(borrower.missed_count), `${count(borrower.loans.length)} loan${borrower.loans.length === 1 ? "" : "s"}`],

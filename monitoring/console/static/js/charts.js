@@ -19,7 +19,10 @@ const localDay = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "shor
 const SCALES = {
   time: {
     axis: (x, step) => (step >= DAY ? localDay : step >= 60 ? clock : clockSeconds).format(new Date(x * 1000)),
-    full: (x) => `${localDay.format(new Date(x * 1000))} ${clockSeconds.format(new Date(x * 1000))}`,
+    full: (x) => {
+      const at = new Date(x * 1000);
+      return at.toDateString() === new Date().toDateString() ? clockSeconds.format(at) : `${localDay.format(at)} ${clockSeconds.format(at)}`;
+    },
     label: "Time",
   },
   day: {

@@ -15,6 +15,7 @@ export const percent = (part, all) => (all ? `${tenth.format((100 * part) / all)
 export const milliseconds = (seconds) => (seconds === null ? "–" : `${whole.format(1000 * seconds)} ms`);
 export const time = (iso) => clock.format(new Date(iso));
 export const words = (name) => name.replaceAll("_", " ");
+export const sentence = (name) => name.charAt(0).toUpperCase() + words(name).slice(1);
 
 /** A decimal string with its thousands apart. */
 export const money = (text) => {
