@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import signal
 import sys
@@ -32,6 +33,7 @@ app.add_typer(dead_letters, name="deadletter")
 console = Console(stderr=True)
 _log = logging.getLogger(__name__)
 
+ConsolePort = Annotated[int | None, typer.Option(help="Port of the console, 0 for any free one.")]
 Borrowers = Annotated[int, typer.Option(min=1, help="How many borrowers to simulate.")]
 Days = Annotated[int | None, typer.Option(min=1, help="Stop after this many business days.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same events.")]
@@ -60,14 +62,15 @@ def demo(
     malformed: Share = 0.002,
     summary: Annotated[Path | None, typer.Option(help="Write a JSON of counts here at the end.")] = None,
     metrics_port: MetricsPort = None,
+    console_port: ConsolePort = None,
 ) -> None:
-    """Run everything with a live view: local Kafka, simulator, worker, learner. Until Ctrl-C or --days."""
+    """Run everything with a live view and the web console: local Kafka, simulator, worker, learner."""
     from producers.faults import FaultConfig
     from producers.simulator import SimulationConfig
     from streams.demo import DemoConfig, run_demo
     from streams.forest_file import ready_model
 
-    settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port)
+    settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port, console_port=console_port)
     # The view shows what matters; the client's own notes on a broker that is just starting would tear it.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     ready_model(settings, console.print)
@@ -217,6 +220,43 @@ def actions(
                 print(action.model_dump_json(), flush=True)
 
     asyncio.run(tail())
+
+
+@app.command(name="console")
+def web_console(
+    bootstrap: Bootstrap = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; beyond this machine a token is needed.")
+    ] = None,
+    port: ConsolePort = None,
+) -> None:
+    """Serve the live web console until Ctrl-C. It only reads, and any number may run."""
+    from monitoring.console.app import serving_console
+
+    settings = settings_with(bootstrap=bootstrap, console_host=host, console_port=port)
+    _log_to_stderr(settings)
+    with serving_console(settings) as url:
+        console.print(f"the console is at {url}; Ctrl-C stops it", highlight=False)
+        _wait_for_signal()
+
+
+@app.command()
+def borrower(
+    borrower_id: Annotated[str, typer.Argument(metavar="ID", help="The borrower, as the events name it.")],
+    bootstrap: Bootstrap = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything as one JSON document.")] = False,
+) -> None:
+    """Show a borrower's state and history: loans, predictions, actions and events."""
+    from monitoring.borrower import describe, render
+    from streams.history import read_history
+
+    settings = settings_with(bootstrap=bootstrap)
+    read = read_history(settings.kafka, settings.application, settings.rules(), borrower_id, settings.history_records)
+    told = describe(asyncio.run(read), settings.rules().account)
+    if as_json:
+        print(json.dumps(told, indent=2))
+    else:
+        Console().print(render(told))
 
 
 @app.command()

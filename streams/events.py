@@ -158,9 +158,7 @@ Event = Annotated[
     Field(discriminator="type"),
 ]
 EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
-EVENT_TYPES: tuple[str, ...] = tuple(
-    each.model_fields["type"].default for each in (*get_args(AccountEvent), DayClosed)
-)
+EVENT_TYPES: tuple[str, ...] = tuple(each.model_fields["type"].default for each in (*get_args(AccountEvent), DayClosed))
 
 
 def decode_event(message: bytes) -> Event:

@@ -35,6 +35,7 @@ def demo_run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "RISKMON_HOME": str(folder),
         "RISKMON_MODEL_DIR": str(model),
         "RISKMON_METRICS_PORT": "0",
+        "RISKMON_CONSOLE_PORT": "0",
         "COLUMNS": "250",
     }
     summary, log, started = folder / "summary.json", folder / "demo.log", time.time()
