@@ -70,22 +70,15 @@ class _Demo:
     async def run(self) -> None:
         settings = self._settings
         await ensure_topics(settings.kafka, settings.application, settings.partitions, settings.replication)
-<<<<<<< HEAD
-        with self._child("worker", self._metrics_port) as worker, self._child("learner", self._learner_port) as learner:
-            self._console.print(
-                f"Kafka at {settings.bootstrap}, metrics of the worker at http://127.0.0.1:{self._metrics_port}/metrics"
-                f" and of the learner at http://127.0.0.1:{self._learner_port}/metrics"
-=======
         with (
             self._child("worker", self._metrics_port) as worker,
-            self._child("learner", free_port()) as learner,
+            self._child("learner", self._learner_port) as learner,
             serving_console(settings) as url,
         ):
             self._console.print(
-                f"Kafka at {settings.bootstrap}, metrics at http://127.0.0.1:{self._metrics_port}/metrics, "
-                f"web console at [bold]{url}[/]",
+                f"Kafka at {settings.bootstrap}, web console at [bold]{url}[/], metrics of worker and learner at "
+                f"http://127.0.0.1:{self._metrics_port}/metrics and http://127.0.0.1:{self._learner_port}/metrics",
                 soft_wrap=True,
->>>>>>> console
             )
             await self._until_done({"worker": worker, "learner": learner})
         if self._config.summary:

@@ -23,11 +23,8 @@ from producers.publisher import publish, simulated_records
 from producers.simulator import SimulationConfig
 from streams.broker import free_port
 from streams.connection import BrokerAwayError, Connection, ConnectionSettingsError
-<<<<<<< HEAD
 from streams.doctor import Verdict, examine
-=======
 from streams.history import read_history
->>>>>>> console
 from streams.messages import Action
 from streams.progress import committed_offsets
 from streams.settings import Settings
@@ -182,16 +179,8 @@ async def test_a_wrong_password_and_a_missing_one_are_said(secure: SecureBroker)
 
 
 def test_config_shows_no_secret() -> None:
-<<<<<<< HEAD
     secrets = {"RISKMON_SASL_PASSWORD": "hush-hush", "RISKMON_WEB_TOKEN": "hush-hush-hush-hush"}
     env = os.environ | secrets | {"COLUMNS": "200"}
-=======
-    env = os.environ | {
-        "RISKMON_SASL_PASSWORD": "hush",
-        "RISKMON_WEB_TOKEN": "hush-hush-hush-hush",
-        "COLUMNS": "200",
-    }
->>>>>>> console
     shown = subprocess.run([*COMMAND, "config"], env=env, capture_output=True, text=True, check=True).stdout
     assert "sasl_password" in shown
     assert "web_token" in shown
