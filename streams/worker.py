@@ -181,7 +181,7 @@ class Worker:
         for partition, key, row in rows:
             self._gauges.row(partition, row, self._table.row(key))
         self._table.apply_changelog_batch(
-            [written_row(changelog, *row, at.offset) for row, at in zip(rows, written, strict=True)]
+            [written_row(changelog, *row, offset) for row, offset in zip(rows, written, strict=True)]
         )
 
     async def _assert_owner(self, events: Sequence[EventT[bytes]]) -> None:
