@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from models.targets import Target
 from streams.dead_letter_cli import app as dead_letters
@@ -310,6 +311,36 @@ def config() -> None:
     for name, field in Settings.model_fields.items():
         table.add_row(name, f"RISKMON_{name.upper()}", str(getattr(settings, name)), field.description or "")
     Console().print(table)
+
+
+@app.command()
+def topics(bootstrap: Bootstrap = None) -> None:
+    """Create the topics that are missing."""
+    from streams.topics import topic_specs
+
+    settings = settings_with(bootstrap=bootstrap)
+    partitions = _topics(settings)
+    table = Table("topic", "partitions", "cleanup")
+    for spec in topic_specs(settings.application, partitions):
+        table.add_row(spec.name, str(spec.partitions), spec.config.get("cleanup.policy", "delete"))
+    Console().print(table)
+
+
+@app.command()
+def doctor(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> None:
+    """Look for what keeps riskmon from running here, and say how to mend it; exit code 1 if anything is wrong."""
+    from streams.doctor import Verdict, examine
+
+    colours = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.WRONG: "red"}
+    # What it finds stands in the table; the client's own notes on the way would only repeat it.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    findings = asyncio.run(examine(settings_with(bootstrap=bootstrap, metrics_port=metrics_port)))
+    table = Table("", "verdict", Column("found", overflow="fold"), Column("to mend it", overflow="fold"))
+    for each in findings:
+        table.add_row(each.subject, f"[{colours[each.verdict]}]{each.verdict}[/]", escape(each.found), escape(each.fix))
+    Console().print(table)
+    if any(each.verdict is Verdict.WRONG for each in findings):
+        raise typer.Exit(1)
 
 
 def _topics(settings: Settings, *, wait: bool = False) -> int:

@@ -64,6 +64,7 @@ class _Demo:
         self._workdir = workdir
         self._console = console
         self._metrics_port = settings.metrics_port or free_port()
+        self._learner_port = free_port()
         self._view = DemoView()
 
     async def run(self) -> None:
@@ -71,12 +72,12 @@ class _Demo:
         await ensure_topics(settings.kafka, settings.application, settings.partitions, settings.replication)
         with (
             self._child("worker", self._metrics_port) as worker,
-            self._child("learner", free_port()) as learner,
+            self._child("learner", self._learner_port) as learner,
             serving_console(settings) as url,
         ):
             self._console.print(
-                f"Kafka at {settings.bootstrap}, metrics at http://127.0.0.1:{self._metrics_port}/metrics, "
-                f"web console at [bold]{url}[/]",
+                f"Kafka at {settings.bootstrap}, metrics of the worker at http://127.0.0.1:{self._metrics_port}/metrics"
+                f" and of the learner at http://127.0.0.1:{self._learner_port}/metrics, web console at [bold]{url}[/]",
                 soft_wrap=True,
             )
             await self._until_done({"worker": worker, "learner": learner})

@@ -14,13 +14,16 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     TopicAuthorizationFailedError,
 )
+from pydantic import SecretStr
 
 from monitoring.console.board import Board
 from monitoring.console.feed import Feed
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import publish, simulated_records
 from producers.simulator import SimulationConfig
+from streams.broker import free_port
 from streams.connection import BrokerAwayError, Connection, ConnectionSettingsError
+from streams.doctor import Verdict, examine
 from streams.history import read_history
 from streams.messages import Action
 from streams.progress import committed_offsets
@@ -148,6 +151,26 @@ async def write(kafka: Connection, topic: str) -> None:
         await producer.stop()
 
 
+async def test_the_doctor_sees_what_its_user_may_see(secure: SecureBroker, model: Path) -> None:
+    assert await doctor_verdicts(secure, "admin", model) == {Verdict.OK}
+    # A worker may not read the topics' configuration, and a consumer of actions not even see the other topics.
+    assert await doctor_verdicts(secure, "riskmon-worker", model) == {Verdict.OK, Verdict.NOTE}
+    assert await doctor_verdicts(secure, "collections", model) == {Verdict.OK, Verdict.WRONG}
+
+
+async def doctor_verdicts(secure: SecureBroker, user: str, model: Path) -> set[Verdict]:
+    settings = Settings(
+        bootstrap=secure.bootstrap,
+        security_protocol="SASL_SSL",
+        sasl_username=user,
+        sasl_password=SecretStr(password_of(user)),
+        tls_ca_file=secure.ca_file,
+        model_dir=model,
+        metrics_port=free_port(),
+    )
+    return {finding.verdict for finding in await examine(settings)}
+
+
 async def test_a_wrong_password_and_a_missing_one_are_said(secure: SecureBroker) -> None:
     with pytest.raises(BrokerAwayError, match="no Kafka answers"):
         await ensure_topics(secure.as_user("riskmon-worker", "guessed"), "riskmon", 2, 1)
@@ -156,11 +179,8 @@ async def test_a_wrong_password_and_a_missing_one_are_said(secure: SecureBroker)
 
 
 def test_config_shows_no_secret() -> None:
-    env = os.environ | {
-        "RISKMON_SASL_PASSWORD": "hush",
-        "RISKMON_WEB_TOKEN": "hush-hush-hush-hush",
-        "COLUMNS": "200",
-    }
+    secrets = {"RISKMON_SASL_PASSWORD": "hush-hush", "RISKMON_WEB_TOKEN": "hush-hush-hush-hush"}
+    env = os.environ | secrets | {"COLUMNS": "200"}
     shown = subprocess.run([*COMMAND, "config"], env=env, capture_output=True, text=True, check=True).stdout
     assert "sasl_password" in shown
     assert "web_token" in shown
