@@ -76,8 +76,8 @@ class _Demo:
             serving_console(settings) as url,
         ):
             self._console.print(
-                f"Kafka at {settings.bootstrap}, metrics of the worker at http://127.0.0.1:{self._metrics_port}/metrics"
-                f" and of the learner at http://127.0.0.1:{self._learner_port}/metrics, web console at [bold]{url}[/]",
+                f"Kafka at {settings.bootstrap}, web console at [bold]{url}[/], metrics of worker and learner at "
+                f"http://127.0.0.1:{self._metrics_port}/metrics and http://127.0.0.1:{self._learner_port}/metrics",
                 soft_wrap=True,
             )
             await self._until_done({"worker": worker, "learner": learner})
