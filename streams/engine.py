@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import repeat
 from typing import NamedTuple
 
 from streams import account as rules_of
@@ -306,9 +307,10 @@ class _Batch:
     def _action(self, step: _Step, judged: Judgement) -> Action:
         worst, record, account = judged.worst, step.record, step.account
         risk_fell = SEVERITY[judged.watch.strategy] < SEVERITY[judged.previous]
-        reasons = (
-            top_reasons(worst.features, self._book.contributions(worst.features), risk_fell=risk_fell) if worst else []
-        )
+        reasons = []
+        if worst:
+            _, parts = self._book.contributions(worst.features)
+            reasons = top_reasons(worst.features, parts, risk_fell=risk_fell)
         loan_id = worst.loan_id if worst else account.loans[-1].loan_id
         loan = next(loan for loan in account.loans if loan.loan_id == loan_id)
         now = rules_of.position(loan, account.as_of, self._engine.rules.account)
@@ -361,9 +363,11 @@ def _order(sent: tuple[int, Outgoing]) -> tuple[int, int, bytes]:
 
 
 def _loan_scores(rows: Sequence[tuple[float, ...]], scores: Scores) -> Iterator[LoanScore]:
-    parts = zip(rows, scores.forest.tolist(), scores.online.tolist(), scores.blend.tolist(), strict=True)
-    for features, p_forest, p_online, p_blend in parts:
-        yield LoanScore("", features, p_forest, p_online, p_blend)
+    names = list(scores.contenders)
+    contenders = zip(*(each.tolist() for each in scores.contenders.values()), strict=True) if names else repeat(())
+    parts = zip(scores.forest.tolist(), scores.online.tolist(), scores.blend.tolist(), strict=True)
+    for features, (p_forest, p_online, p_blend), those in zip(rows, parts, contenders, strict=False):
+        yield LoanScore("", features, p_forest, p_online, p_blend, dict(zip(names, those, strict=True)))
 
 
 def _label(outcome: Outcome, borrower_id: str, record: Record) -> Label:
@@ -382,5 +386,6 @@ def _label(outcome: Outcome, borrower_id: str, record: Record) -> Label:
         blended_score=prediction.p_blend,
         forest_version=prediction.forest_version,
         online_version=prediction.online_version,
+        online_scores=prediction.p_contenders,
         outcome=outcome.reached_30_dpd,
     )

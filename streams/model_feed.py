@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
+from models.online import SnapshotError
 from monitoring import metrics
 from streams.messages import ModelSnapshot
 from streams.scoring import ScoreBook
@@ -45,12 +46,11 @@ class ModelFeed:
 
     def _take(self, value: bytes) -> None:
         try:
-            snapshot = ModelSnapshot.model_validate_json(value)
-        except ValidationError as error:
+            self.book = self.book.with_snapshot(ModelSnapshot.model_validate_json(value))
+        except (ValidationError, SnapshotError) as error:
             _log.error("a model snapshot is not usable and is passed over: %s", error)
             return
-        self.book = self.book.with_snapshot(snapshot)
-        metrics.ONLINE_LABELS.set(self.book.labels_learnt)
+        metrics.ONLINE_LABELS.set(self.book.versions.online)
         metrics.ONLINE_WEIGHT.set(self.book.online_weight)
 
 

@@ -2,66 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.blend import Blend, combine, weights
+from models.blend import combine
+from models.contenders import RECIPES
 from models.forest import Forest
-from models.online import LinearScorer
+from models.online import LinearScorer, SnapshotError
+from streams.features import FEATURE_NAMES
 from streams.messages import ModelSnapshot
 from streams.watch import ModelVersions
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Probabilities of n rows: the forest's, the online model's, and their blend."""
+    """Probabilities of n rows: the forest's, the served online model's, their blend, and every contender's."""
 
     forest: NDArray[np.float64]
     online: NDArray[np.float64]
     blend: NDArray[np.float64]
+    contenders: Mapping[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class OnlineBook:
+    """The online models as the learner last published them; `weight` is the champion's share of the blend."""
+
+    scorers: Mapping[str, LinearScorer]
+    champion: str
+    weight: float
+    labels_learnt: int
+
+    @classmethod
+    def from_snapshot(cls, snapshot: ModelSnapshot) -> OnlineBook:
+        """The contenders this riskmon knows. Raises `SnapshotError` if they do not fit its recipes."""
+        scorers = {
+            recipe.name: LinearScorer.from_snapshot(recipe, FEATURE_NAMES, snapshot.contenders[recipe.name])
+            for recipe in RECIPES
+            if recipe.name in snapshot.contenders
+        }
+        if snapshot.champion not in scorers:
+            raise SnapshotError(f"{snapshot.champion}: this riskmon has no such recipe")
+        return cls(scorers, snapshot.champion, snapshot.online_weight, snapshot.labels_learnt)
 
 
 @dataclass(frozen=True)
 class ScoreBook:
-    """The forest and, once the learner has published one, the newest online model with its blend.
+    """The forest and, once the learner has published them, the newest online models.
 
     Without a forest every score is 0: so is history gathered from which the first forest is trained.
     """
 
     forest: Forest | None
-    online: LinearScorer | None = None
-    blend: Blend | None = None
-    labels_learnt: int = 0
+    online: OnlineBook | None = None
 
     def with_snapshot(self, snapshot: ModelSnapshot) -> ScoreBook:
-        """The same forest beside a newer online model."""
-        return ScoreBook(self.forest, snapshot.model.scorer(), snapshot.blend, snapshot.model.labels_seen)
+        """The same forest beside newer online models."""
+        return replace(self, online=OnlineBook.from_snapshot(snapshot))
 
     @property
     def versions(self) -> ModelVersions:
         """What labels and actions say of the models that made them."""
-        return ModelVersions(self.forest.version if self.forest else "none", self.labels_learnt)
+        return ModelVersions(
+            self.forest.version if self.forest else "none", self.online.labels_learnt if self.online else 0
+        )
 
     @property
     def online_weight(self) -> float:
         """The online model's share of the blend, 0 while it takes no part."""
-        return weights(self.blend)[1] if self.blend else 0.0
+        return self.online.weight if self.online else 0.0
 
     def score(self, rows: Sequence[tuple[float, ...]]) -> Scores:
         """Score n rows of features. Without an online model its probability reads as the forest's."""
         features = np.array(rows, dtype=np.float64)
         forest = self.forest.predict(features) if self.forest else np.zeros(len(rows))
-        if self.online is None or self.blend is None:
-            return Scores(forest, forest, forest)
-        online = self.online.predict(features)
-        return Scores(forest, online, combine(forest, online, weights(self.blend)))
+        if self.online is None:
+            return Scores(forest, forest, forest, {})
+        contenders = {name: scorer.predict(features, forest) for name, scorer in self.online.scorers.items()}
+        served = contenders[self.online.champion]
+        return Scores(forest, served, combine(forest, served, self.online.weight), contenders)
 
-    def contributions(self, features: tuple[float, ...]) -> list[float]:
-        """What each feature added to the forest's probability of one row."""
+    def contributions(self, features: tuple[float, ...]) -> tuple[float, list[float]]:
+        """The base probability, and what each feature added to it in one row's blended score.
+
+        Both models' own contributions, weighted as the blend weights the models; with the base they add up to it.
+        """
         if self.forest is None:
-            return [0.0] * len(features)
-        _, parts = self.forest.contributions(np.array([features], dtype=np.float64))
-        return [float(part) for part in parts[0]]
+            return 0.0, [0.0] * len(features)
+        row = np.array([features], dtype=np.float64)
+        base, (parts,) = self.forest.contributions(row)
+        if self.online is not None:
+            served, weight = self.online.scorers[self.online.champion], self.online.weight
+            online_base, online_parts = served.contributions(row, base, parts)
+            base, parts = (1 - weight) * base + weight * online_base, (1 - weight) * parts + weight * online_parts
+        return base, [float(part) for part in parts]

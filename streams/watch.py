@@ -23,6 +23,7 @@ class LoanScore(NamedTuple):
     p_forest: float
     p_online: float
     p_blend: float
+    p_contenders: dict[str, float]
 
 
 class ModelVersions(NamedTuple):
@@ -118,6 +119,7 @@ def _snapshot(score: LoanScore, account: Account, versions: ModelVersions) -> Sn
         p_blend=score.p_blend,
         forest_version=versions.forest,
         online_version=versions.online,
+        p_contenders=score.p_contenders,
     )
 
 

@@ -56,7 +56,8 @@ class Worker:
         self._continuity = Continuity({})
         self.app.agent(self.app.topic(EVENTS, schema=raw), name="riskmon-events")(self._consume)
         self.app.on_partitions_revoked.connect(self._finish_batch)
-        self.app.task(self._feed.run)
+        if settings.online:
+            self.app.task(self._feed.run)
         metrics.FOREST_INFO.labels(book.versions.forest).set(1)
 
     def _row(self, key: str) -> bytes | None:
