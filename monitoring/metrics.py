@@ -25,6 +25,7 @@ LAG = Gauge("riskmon_lag_records", "Records of the events topic not yet processe
 BORROWERS = Gauge("riskmon_borrowers", "Borrowers by delinquency bucket and strategy.", ["bucket", "strategy"])
 ARREARS = Gauge("riskmon_arrears_currency_units", "Sum of all arrears.")
 RECOVERY_SECONDS = Gauge("riskmon_recovery_duration_seconds", "Time the last load of recovered state took.")
+BROKER_UP = Gauge("riskmon_broker_up", "1 while Kafka answers this process.")
 BROKER_ERRORS = Counter("riskmon_broker_errors", "Failed writes to Kafka; each is tried again.")
 FOREST_INFO = Gauge("riskmon_forest_info", "1 for the forest in use, by version.", ["version"])
 ONLINE_LABELS = Gauge("riskmon_online_model_labels", "Labels the online model in use has learnt from.")

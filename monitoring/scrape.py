@@ -7,14 +7,17 @@ import urllib.request
 from collections.abc import Mapping
 
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 
 Samples = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
-def scrape(port: int) -> Samples:
+def scrape(port: int, token: SecretStr | None) -> Samples:
     """All samples by name and sorted labels; empty while nothing answers there."""
+    headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers=headers)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as answer:
+        with urllib.request.urlopen(request, timeout=2) as answer:
             text = answer.read().decode()
     except (urllib.error.URLError, TimeoutError, ConnectionError):
         return {}

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError
 
 from producers.faults import FaultConfig, FaultTally, OutgoingRecord, inject
 from producers.simulator import SimulationConfig, simulate
+from streams.connection import Connection
 
 _CHUNK = 500
 _TICK_SECONDS = 0.05
@@ -36,7 +36,7 @@ def simulated_records(simulation: SimulationConfig, faults: FaultConfig, tally: 
 
 
 async def publish(
-    bootstrap: str,
+    kafka: Connection,
     topic: str,
     records: Iterable[OutgoingRecord],
     *,
@@ -48,13 +48,13 @@ async def publish(
     Returns when every message is acknowledged; `progress` is told the count on the way. Raises `PublishError`
     if no broker answers at the start.
     """
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, enable_idempotence=True, acks="all", linger_ms=5)
+    producer = kafka.producer(linger_ms=5)
     try:
         await producer.start()
     except KafkaConnectionError:
         await producer.stop()
         raise PublishError(
-            f"no Kafka answers at {bootstrap}: start one (`riskmon broker`) or set --bootstrap"
+            f"no Kafka answers at {kafka.bootstrap}: start one (`riskmon broker`) or set --bootstrap"
         ) from None
     started = time.monotonic()
     count = 0

@@ -22,6 +22,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from platformdirs import user_cache_path
 
+from streams.connection import Connection
+
 KAFKA_VERSION = "4.1.0"
 _HOST = "127.0.0.1"
 _START_SECONDS = 60
@@ -99,6 +101,7 @@ def server_properties(data_dir: Path, port: int, controller_port: int) -> str:
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
+        "group.min.session.timeout.ms": 1000,
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
@@ -116,6 +119,11 @@ class LocalBroker:
     def bootstrap(self) -> str:
         """host:port for clients."""
         return f"{_HOST}:{self._port}"
+
+    @property
+    def connection(self) -> Connection:
+        """How this machine's clients reach it."""
+        return Connection(self.bootstrap)
 
     def start(self) -> None:
         """Start and wait until it answers. Raises `BrokerError` if the port is taken or Kafka does not come up."""

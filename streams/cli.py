@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Streaming borrower-risk monitor.")
 console = Console(stderr=True)
+_log = logging.getLogger(__name__)
 
 Bootstrap = Annotated[str | None, typer.Option(help="Kafka's bootstrap servers; default from RISKMON_BOOTSTRAP.")]
 MetricsPort = Annotated[int | None, typer.Option(help="Port of /metrics, 0 for any free one.")]
@@ -87,7 +88,7 @@ def broker(
 
     settings = settings_with()
     with LocalBroker(data or settings.home / "kafka", port=port) as local:
-        asyncio.run(ensure_topics(local.bootstrap, settings.application, settings.partitions, 1))
+        asyncio.run(ensure_topics(local.connection, settings.application, settings.partitions, 1))
         console.print(f"Kafka answers at {local.bootstrap}; Ctrl-C stops it")
         _wait_for_signal()
         console.print("stopping Kafka …")
@@ -148,35 +149,46 @@ def replay(
 def worker(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> None:
     """Run a stream worker: events in, state kept, strategy changes out. Start as many as there are partitions."""
     import faust
-    from prometheus_client import start_http_server
 
+    from monitoring.health import Health, serving_health
+    from streams.broker_watch import BrokerWatch
     from streams.forest_file import ready_forest
     from streams.scoring import ScoreBook
     from streams.worker import Worker
 
     settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port)
     _log_to_stderr(settings)
-    forest = ready_forest(settings, console.print)
-    partitions = _topics(settings)
-    start_http_server(settings.metrics_port, settings.metrics_host)
-    running = Worker(settings, ScoreBook(forest), partitions)
-    faust.Worker(
-        running.app, loglevel=settings.log_level, redirect_stdouts=False, override_logging=False, quiet=True
-    ).execute_from_commandline()
+    health, watch, has_model = Health(), BrokerWatch(settings.kafka), threading.Event()
+    health.not_ready_while("model missing", lambda: not has_model.is_set())
+    health.not_ready_while("broker away", lambda: watch.away)
+    with serving_health(settings, health) as url:
+        _log.info("metrics and health at %s", url)
+        book = ScoreBook(ready_forest(settings, console.print))
+        has_model.set()
+        running = Worker(settings, book, _topics(settings, wait=True), watch)
+        health.not_ready_while("recovering", lambda: not running.is_loaded)
+        faust.Worker(
+            running.app, loglevel=settings.log_level, redirect_stdouts=False, override_logging=False, quiet=True
+        ).execute_from_commandline()
 
 
 @app.command()
 def learner(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> None:
     """Run the learner of the online model. A second one stands by until the first is gone."""
-    from prometheus_client import start_http_server
-
+    from monitoring.health import Health, serving_health
+    from streams.broker_watch import BrokerWatch
     from streams.learner import Learner
 
     settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port)
     _log_to_stderr(settings)
-    _topics(settings)
-    start_http_server(settings.metrics_port, settings.metrics_host)
-    asyncio.run(_until_signal(Learner(settings)))
+    health, watch = Health(), BrokerWatch(settings.kafka)
+    running = Learner(settings)
+    health.not_ready_while("broker away", lambda: watch.away)
+    health.not_ready_while("starting", lambda: not running.started)
+    with serving_health(settings, health) as url:
+        _log.info("metrics and health at %s", url)
+        _topics(settings, wait=True)
+        asyncio.run(_until_signal(watch, running))
 
 
 @app.command()
@@ -192,7 +204,7 @@ def actions(
     settings = settings_with(bootstrap=bootstrap)
 
     async def tail() -> None:
-        async for action in read_actions(settings.bootstrap, follow=follow):
+        async for action in read_actions(settings.kafka, follow=follow):
             if strategy in (None, action.strategy.value) and borrower in (None, action.borrower_id):
                 print(action.model_dump_json(), flush=True)
 
@@ -224,19 +236,18 @@ def config() -> None:
     Console().print(table)
 
 
-def _topics(settings: Settings) -> int:
-    from streams.topics import ensure_topics
+def _topics(settings: Settings, *, wait: bool = False) -> int:
+    from streams.topics import await_topics, ensure_topics
 
-    return asyncio.run(
-        ensure_topics(settings.bootstrap, settings.application, settings.partitions, settings.replication)
-    )
+    ready = await_topics if wait else ensure_topics
+    return asyncio.run(ready(settings.kafka, settings.application, settings.partitions, settings.replication))
 
 
 def _publish(settings: Settings, records: Iterable[OutgoingRecord], rate: float) -> None:
     from producers.publisher import publish
     from streams.topics import EVENTS
 
-    published = asyncio.run(publish(settings.bootstrap, EVENTS, records, rate=rate))
+    published = asyncio.run(publish(settings.kafka, EVENTS, records, rate=rate))
     console.print(f"published {published.count:,} messages in {published.seconds:.1f} s")
 
 
@@ -253,14 +264,14 @@ def _wait_for_signal() -> None:
     stopped.wait()
 
 
-async def _until_signal(service: Any) -> None:
-    task = asyncio.create_task(service.run())
+async def _until_signal(*services: Any) -> None:
+    together = asyncio.gather(*(service.run() for service in services))
     for name in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(name, task.cancel)
+        asyncio.get_running_loop().add_signal_handler(name, together.cancel)
     try:
-        await task
+        await together
     except asyncio.CancelledError:
-        logging.getLogger(__name__).info("stopped")
+        _log.info("stopped")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
+
+from streams.connection import Connection
 
 
 class SkippedRecordsError(RuntimeError):
@@ -28,9 +30,9 @@ class Continuity:
         return range(expected, offset) if offset > expected else None
 
 
-async def holds_records(bootstrap: str, tp: TopicPartition, hole: range) -> bool:
+async def holds_records(kafka: Connection, tp: TopicPartition, hole: range) -> bool:
     """Whether Kafka still has a record in the hole; transaction markers and expired records leave empty ones."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    consumer = kafka.consumer(auto_offset_reset="earliest")
     await consumer.start()
     try:
         consumer.assign([tp])

@@ -14,12 +14,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 from rich.live import Live
 
 from monitoring.live import DemoView, render
-from monitoring.scrape import scrape
+from monitoring.scrape import Samples, scrape
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import publish, simulated_records
 from producers.simulator import SimulationConfig
@@ -68,7 +67,7 @@ class _Demo:
 
     async def run(self) -> None:
         settings = self._settings
-        await ensure_topics(settings.bootstrap, settings.application, settings.partitions, settings.replication)
+        await ensure_topics(settings.kafka, settings.application, settings.partitions, settings.replication)
         with self._child("worker", self._metrics_port) as worker, self._child("learner", free_port()) as learner:
             self._console.print(
                 f"Kafka at {settings.bootstrap}, metrics at http://127.0.0.1:{self._metrics_port}/metrics"
@@ -99,16 +98,14 @@ class _Demo:
             await asyncio.gather(*pending, return_exceptions=True)
         for task in done:
             task.result()
-        self._view.stop(await asyncio.to_thread(scrape, self._metrics_port))
+        self._view.stop(await self._scraped())
 
     async def _publish_and_drain(self) -> None:
         await self._worker_ready()
         self._view.started = time.monotonic()
         tally = FaultTally()
         records = simulated_records(self._config.simulation, self._config.faults, tally)
-        await publish(
-            self._settings.bootstrap, EVENTS, records, rate=self._config.rate, progress=self._view.note_published
-        )
+        await publish(self._settings.kafka, EVENTS, records, rate=self._config.rate, progress=self._view.note_published)
         await self._drain(self._settings.application, EVENTS)
         self._view.drained = time.monotonic()
         await self._drain(f"{self._settings.application}-learner", LABELS)
@@ -121,7 +118,7 @@ class _Demo:
 
     async def _drain(self, group: str, topic: str) -> None:
         """Wait until the group has committed all that the topic holds."""
-        consumer = AIOKafkaConsumer(topic, bootstrap_servers=self._settings.bootstrap)
+        consumer = self._settings.kafka.consumer(topic)
         await consumer.start()
         try:
             ends = await consumer.end_offsets(consumer.assignment())
@@ -129,19 +126,22 @@ class _Demo:
             await consumer.stop()
         waiting = {partition: end for partition, end in ends.items() if end}
         while waiting:
-            committed = await committed_offsets(self._settings.bootstrap, group, topic)
+            committed = await committed_offsets(self._settings.kafka, group, topic)
             waiting = {partition: end for partition, end in waiting.items() if committed.get(partition, 0) < end}
             await asyncio.sleep(_REFRESH_SECONDS / 2)
 
     async def _follow_actions(self) -> None:
-        async for action in read_actions(self._settings.bootstrap, follow=True):
+        async for action in read_actions(self._settings.kafka, follow=True):
             self._view.note_action(action, time.time())
 
     async def _refresh(self, live: Live) -> None:
         while True:
-            self._view.note_metrics(await asyncio.to_thread(scrape, self._metrics_port))
+            self._view.note_metrics(await self._scraped())
             live.update(render(self._view), refresh=True)
             await asyncio.sleep(_REFRESH_SECONDS)
+
+    async def _scraped(self) -> Samples:
+        return await asyncio.to_thread(scrape, self._metrics_port, self._settings.web_token)
 
     async def _mind(self, children: dict[str, subprocess.Popen[bytes]]) -> None:
         while True:

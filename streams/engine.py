@@ -24,6 +24,7 @@ from streams.messages import Action, Label
 from streams.reasons import top_reasons
 from streams.scoring import ScoreBook, Scores
 from streams.state import (
+    CLOCK_PREFIX,
     Account,
     BorrowerState,
     Outgoing,
@@ -36,7 +37,6 @@ from streams.state import (
 from streams.strategy import SEVERITY, StrategyRules
 from streams.watch import LABEL_DAYS, Judgement, LoanScore, Outcome, judge
 
-CLOCK_PREFIX = "\x00clock/"
 _FUTURE_TOLERANCE_DAYS = 1
 
 
@@ -173,9 +173,9 @@ class _Batch:
                 self._refuse(record, "invalid_event", str(error))
             except EventRefusedError as error:
                 self._refuse(record, error.reason, str(error))
+        self._resend(records)
         self._decide()
         self._collect_rows()
-        self._resend(records)
         # The learner tells repeats by their order, so labels leave in the order of their origin.
         self._result.outgoing.sort(key=_order)
         return self._result
@@ -194,6 +194,9 @@ class _Batch:
             again = [each for each in partition.unsent if first <= each.offset <= last]
             partition.unsent = [each for each in partition.unsent if each.offset > last]
             self._result.outgoing.extend((number, each) for each in again)
+            # The borrower's next row may be written before these are sent: it must hold them as well.
+            for each in again:
+                self._outboxes.setdefault(each.key.decode(), []).append(each)
 
     def _take(self, record: Record) -> None:
         if record.value is None:

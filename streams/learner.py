@@ -12,10 +12,12 @@ import time
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
 from models.online import SnapshotError
 from monitoring import metrics
+from streams.connection import Connection
 from streams.dead_letter import dead_letter_message
 from streams.engine import DeadLetter, Record
 from streams.lesson import ELIGIBLE, Lesson
@@ -37,21 +39,20 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._sink = Sink(settings.bootstrap)
+        self._sink = Sink(settings.kafka)
         self._consumer: AIOKafkaConsumer | None = None
         self._saved_at = 0.0
         self._saved_offset = 0
+        self.started = False
         self.lesson = Lesson()
 
     async def run(self) -> None:
         """Learn until cancelled."""
-        consumer = self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._settings.bootstrap,
-            group_id=f"{self._settings.application}-learner",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
+        consumer = self._consumer = self._settings.kafka.consumer(
+            group_id=f"{self._settings.application}-learner", auto_offset_reset="earliest"
         )
         await consumer.start()
+        self.started = True
         try:
             consumer.subscribe([LABELS], listener=self)
             while True:
@@ -60,7 +61,7 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._take([Record(m.partition, m.offset, m.key, m.value, m.timestamp) for m in messages])
                 if self._is_unsaved() and time.monotonic() - self._saved_at >= _SNAPSHOT_SECONDS:
                     await self._save()
-                    await consumer.commit({_LABELS_PARTITION: self._saved_offset})
+                    await self._commit(consumer)
         finally:
             await consumer.stop()
             await self._sink.close()
@@ -73,7 +74,7 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Take up where the newest snapshot stands, whoever wrote it."""
         if _LABELS_PARTITION in assigned and self._consumer is not None:
-            self.lesson = await newest_lesson(self._settings.bootstrap)
+            self.lesson = await newest_lesson(self._settings.kafka)
             self._saved_offset = self.lesson.next_offset
             self._consumer.seek(_LABELS_PARTITION, self.lesson.next_offset)
             self._show()
@@ -116,6 +117,13 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
         self._saved_offset, self._saved_at = snapshot.next_label_offset, time.monotonic()
         self._show()
 
+    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        try:
+            await consumer.commit({_LABELS_PARTITION: self._saved_offset})
+        except KafkaError as error:
+            # The snapshot says where to go on; the committed offset only tells others how far the learner is.
+            _log.warning("the learner's offset was not committed: %s", error)
+
     def _show(self) -> None:
         lesson = self.lesson
         for model, quality in lesson.quality().items():
@@ -134,13 +142,13 @@ def _alert_message(alert: Alert) -> Message:
     return Message(ALERTS, 0, alert.subject.encode(), alert.model_dump_json().encode())
 
 
-async def newest_lesson(bootstrap: str) -> Lesson:
+async def newest_lesson(kafka: Connection) -> Lesson:
     """The lesson of the last snapshot on the models topic; a new one if there is none, or none that can be used.
 
     A snapshot of another format is not taken over: the learner starts again with the oldest label still on the
     topic, and until it has been judged on enough labels the forest decides alone.
     """
-    consumer = await at_newest(bootstrap)
+    consumer = await at_newest(kafka)
     try:
         end = (await consumer.end_offsets([PARTITION]))[PARTITION]
         if await consumer.position(PARTITION) >= end:

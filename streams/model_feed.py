@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from models.online import SnapshotError
 from monitoring import metrics
+from streams.connection import Connection
 from streams.messages import ModelSnapshot
 from streams.scoring import ScoreBook
 from streams.topics import MODELS
@@ -23,8 +24,8 @@ _RETRY_SECONDS = 2.0
 class ModelFeed:
     """Holds the `book` in force, and replaces it when a newer snapshot arrives."""
 
-    def __init__(self, bootstrap: str, book: ScoreBook) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, kafka: Connection, book: ScoreBook) -> None:
+        self._kafka = kafka
         self.book = book
 
     async def run(self) -> None:
@@ -37,7 +38,7 @@ class ModelFeed:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _follow(self) -> None:
-        consumer = await at_newest(self._bootstrap)
+        consumer = await at_newest(self._kafka)
         try:
             async for message in consumer:
                 self._take(message.value)
@@ -54,9 +55,9 @@ class ModelFeed:
         metrics.ONLINE_WEIGHT.set(self.book.online_weight)
 
 
-async def at_newest(bootstrap: str) -> AIOKafkaConsumer:
+async def at_newest(kafka: Connection) -> AIOKafkaConsumer:
     """A started consumer of the models topic, positioned on the newest snapshot, if there is one."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = kafka.consumer()
     try:
         await consumer.start()
         consumer.assign([PARTITION])

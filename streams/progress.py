@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
+from streams.connection import Connection
 
-async def committed_offsets(bootstrap: str, group: str, topic: str) -> dict[TopicPartition, int]:
+
+async def committed_offsets(kafka: Connection, group: str, topic: str) -> dict[TopicPartition, int]:
     """The group's committed offset by partition of the topic; empty before its first commit."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = kafka.admin()
     await admin.start()
     try:
         found = await admin.list_consumer_group_offsets(group)

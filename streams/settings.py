@@ -1,4 +1,8 @@
-"""What is in force: flags, then environment (`RISKMON_…`), then the file named by `RISKMON_CONFIG`."""
+"""What is in force: flags, then environment (`RISKMON_…`), then files.
+
+`RISKMON_SECRETS_DIR` names a folder with one file a secret (`riskmon_sasl_password`), as container engines mount
+them; `RISKMON_CONFIG` names a TOML file. Secrets have no flag: a command line is there for everybody to read.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,17 @@ from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_data_path
-from pydantic import Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from streams.account import MINOR_UNITS, AccountRules
+from streams.connection import Connection, SaslMechanism, SecurityProtocol
 from streams.engine import Rules
 from streams.strategy import StrategyRules
 
@@ -21,13 +32,27 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RISKMON_", extra="forbid", frozen=True)
 
     bootstrap: str = Field("127.0.0.1:9092", description="Kafka's bootstrap servers, host:port, comma separated.")
+    security_protocol: SecurityProtocol = Field("PLAINTEXT", description="TLS, SASL or both towards Kafka.")
+    sasl_mechanism: SaslMechanism = "SCRAM-SHA-512"
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    tls_ca_file: Path | None = Field(None, description="PEM of who signed the brokers' certificates.")
+    tls_cert_file: Path | None = Field(None, description="PEM of the client's own certificate, for mutual TLS.")
+    tls_key_file: Path | None = Field(None, description="PEM of the client certificate's key.")
     application: str = Field("riskmon", description="Consumer group and prefix of the changelog topic.")
     partitions: int = Field(4, ge=1, le=1024, description="Partitions of riskmon.events, when riskmon creates it.")
     replication: int = Field(1, ge=1, le=9, description="Replicas of topics that riskmon creates.")
     home: Path = Field(user_data_path("riskmon"), description="Where the local broker's data and the model live.")
+    store: Literal["memory", "rocksdb"] = Field(
+        "memory", description="Where a worker keeps its rows: rocksdb for portfolios that do not fit in memory."
+    )
+    state_dir: Path | None = Field(None, description="The local store's folder, one a worker; default below home.")
     model_dir: Path | None = Field(None, description="The forest's folder; by default `forest` below home.")
     metrics_host: str = Field("127.0.0.1", description="Address on which /metrics listens.")
     metrics_port: int = Field(9464, ge=0, le=65535, description="Port of /metrics; 0 picks a free one.")
+    web_token: SecretStr | None = Field(
+        None, min_length=16, description="Readers of /metrics and the console present it, except on a loopback address."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     batch_records: int = Field(1000, ge=1, le=10_000, description="Most records scored together.")
@@ -37,7 +62,12 @@ class Settings(BaseSettings):
     online: bool = Field(
         True, description="False: the worker scores with the forest alone, so the same events give the same actions."
     )
-    session_seconds: float = Field(10, ge=6, le=60, description="A silent worker's partitions move on after this.")
+    session_seconds: float = Field(
+        10,
+        ge=1,
+        le=60,
+        description="A silent worker's partitions move on after this. Kafka's own floor is 6 by default.",
+    )
 
     grace_days: int = Field(3, ge=0, le=30)
     ledger_days: int = Field(120, ge=60, le=400, description="Older payments are only known as a sum.")
@@ -58,11 +88,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, environment, file, in that order."""
-        file = os.environ.get("RISKMON_CONFIG")
+        """Flags, environment, secret files, file, in that order."""
+        secrets, file = os.environ.get("RISKMON_SECRETS_DIR"), os.environ.get("RISKMON_CONFIG")
         return (
             init_settings,
             env_settings,
+            *([SecretsSettingsSource(settings_cls, Path(secrets))] if secrets else []),
             *([TomlConfigSettingsSource(settings_cls, Path(file))] if file else []),
         )
 
@@ -70,6 +101,25 @@ class Settings(BaseSettings):
     def forest_dir(self) -> Path:
         """Where the trained forest is."""
         return self.model_dir or self.home / "forest"
+
+    @property
+    def store_dir(self) -> Path:
+        """Where the worker's local store is."""
+        return self.state_dir or self.home / "faust"
+
+    @property
+    def kafka(self) -> Connection:
+        """How to reach Kafka. Raises `ConnectionSettingsError` where the settings contradict each other."""
+        return Connection(
+            self.bootstrap,
+            self.security_protocol,
+            self.sasl_mechanism,
+            self.sasl_username,
+            self.sasl_password,
+            self.tls_ca_file,
+            self.tls_cert_file,
+            self.tls_key_file,
+        )
 
     def rules(self) -> Rules:
         """The domain's settings as the core wants them."""

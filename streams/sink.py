@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
 
 from monitoring import metrics
+from streams.connection import Connection
 
 _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
@@ -33,21 +35,28 @@ class Sink:
     actions carry a deterministic id, labels their order.
     """
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, kafka: Connection) -> None:
+        self._kafka = kafka
         self._producer: AIOKafkaProducer | None = None
 
-    async def write(self, messages: Sequence[Message]) -> None:
-        """Write all messages, in order within a partition, and wait for their acknowledgement."""
+    async def write(
+        self, messages: Sequence[Message], allowed: Callable[[], Awaitable[None]] | None = None
+    ) -> list[RecordMetadata]:
+        """Write all messages, in order within a partition, and wait for their acknowledgement.
+
+        `allowed` is asked before each try; what it raises ends the writing.
+        """
         while messages:
+            if allowed:
+                await allowed()
             try:
-                await self._write_once(messages)
-                return
+                return await self._write_once(messages)
             except KafkaError as error:
                 metrics.BROKER_ERRORS.inc()
                 _log.warning("Kafka did not take a write, trying again: %s", error)
                 await self.close()
                 await asyncio.sleep(_RETRY_SECONDS)
+        return []
 
     async def close(self) -> None:
         """Give up the connection; the next write opens another."""
@@ -55,21 +64,22 @@ class Sink:
         if producer is not None:
             await producer.stop()
 
-    async def _write_once(self, messages: Sequence[Message]) -> None:
+    async def _write_once(self, messages: Sequence[Message]) -> list[RecordMetadata]:
         producer = await self._connected()
         sent = [
             await producer.send(m.topic, m.value, m.key, partition=m.partition, headers=list(m.headers))
             for m in messages
         ]
-        for failure in await asyncio.gather(*sent, return_exceptions=True):
+        # All are awaited before the first failure is raised, so that none is left to fail unseen.
+        results = await asyncio.gather(*sent, return_exceptions=True)
+        for failure in results:
             if isinstance(failure, BaseException):
                 raise failure
+        return results
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
-            producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap, enable_idempotence=True, acks="all", max_request_size=2_000_000
-            )
+            producer = self._kafka.producer(max_request_size=2_000_000)
             try:
                 await producer.start()
             except BaseException:

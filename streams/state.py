@@ -12,6 +12,8 @@ from enum import StrEnum
 
 import msgspec
 
+CLOCK_PREFIX = "\x00clock/"
+
 
 class LoanStatus(StrEnum):
     """Default status: in default from 90 DPD, then a probation after the arrears are cleared."""
@@ -133,7 +135,15 @@ class PartitionClock(_Value, frozen=True, array_like=True):
     applied_offset: int
 
 
+class _Marked(msgspec.Struct, array_like=True):
+    account: msgspec.Raw
+    watch: msgspec.Raw
+    partition: int
+    applied_offset: int
+
+
 _encoder = msgspec.msgpack.Encoder()
+_marked_decoder = msgspec.msgpack.Decoder(_Marked)
 _state_decoder = msgspec.msgpack.Decoder(BorrowerState)
 _clock_decoder = msgspec.msgpack.Decoder(PartitionClock)
 
@@ -151,6 +161,11 @@ def decode_state(data: bytes) -> BorrowerState:
 def decode_clock(data: bytes) -> PartitionClock:
     """The inverse of `encode`; raises `msgspec.DecodeError` on foreign bytes."""
     return _clock_decoder.decode(data)
+
+
+def applied_offset(row: bytes) -> int:
+    """The events offset up to which a borrower's encoded state has gone, without decoding the rest of it."""
+    return _marked_decoder.decode(row).applied_offset
 
 
 def digest(identifier: str) -> int:

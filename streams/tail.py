@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from aiokafka import AIOKafkaConsumer
-
+from streams.connection import Connection
 from streams.messages import Action
 from streams.topics import ACTIONS
 
 
-async def read_actions(bootstrap: str, *, follow: bool) -> AsyncIterator[Action]:
+async def read_actions(kafka: Connection, *, follow: bool) -> AsyncIterator[Action]:
     """Every action once, oldest first within a partition; ends at the end of the topic unless `follow`."""
-    consumer = AIOKafkaConsumer(
-        ACTIONS, bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
-    )
+    consumer = kafka.consumer(ACTIONS, auto_offset_reset="earliest")
     await consumer.start()
     seen: set[str] = set()
     try:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from dataclasses import dataclass, field
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
+from streams.connection import Connection
+
+_log = logging.getLogger(__name__)
+_RETRY_SECONDS = 2.0
 EVENTS = "riskmon.events"
 ACTIONS = "riskmon.actions"
 LABELS = "riskmon.labels"
@@ -18,6 +24,10 @@ ACCOUNTS_TABLE = "accounts"
 
 class TopicError(ValueError):
     """The topics are not as riskmon needs them; the text says what to do."""
+
+
+class BrokerAwayError(TopicError):
+    """No Kafka answers."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +59,12 @@ def topic_specs(application: str, partitions: int) -> list[TopicSpec]:
     ]
 
 
-async def ensure_topics(bootstrap: str, application: str, partitions: int, replication: int) -> int:
+async def ensure_topics(kafka: Connection, application: str, partitions: int, replication: int) -> int:
     """Create what is missing; returns the partition count of the events topic, which an existing topic decides.
 
-    Raises `TopicError` if Kafka does not answer, or if the changelog does not match the events topic.
+    Raises `BrokerAwayError` if Kafka does not answer, `TopicError` if the changelog does not match the events topic.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = kafka.admin()
     try:
         await admin.start()
         found = {each["topic"]: len(each["partitions"]) for each in await admin.describe_topics()}
@@ -65,17 +75,27 @@ async def ensure_topics(bootstrap: str, application: str, partitions: int, repli
             new = [NewTopic(s.name, s.partitions, replication, topic_configs=s.config) for s in missing]
             await _create(admin, new)
     except KafkaConnectionError:
-        raise TopicError(
-            f"no Kafka answers at {bootstrap}; start one with `riskmon broker` or set --bootstrap"
+        raise BrokerAwayError(
+            f"no Kafka answers at {kafka.bootstrap}; start one with `riskmon broker` or set --bootstrap"
         ) from None
     except KafkaError as error:
-        raise TopicError(f"Kafka at {bootstrap} refused to create the topics: {error}") from error
+        raise TopicError(f"Kafka at {kafka.bootstrap} refused to create the topics: {error}") from error
     finally:
         await admin.close()
     changelog = changelog_name(application)
     if found.get(changelog, actual) != actual:
         raise TopicError(f"{changelog} has {found[changelog]} partitions, but {EVENTS} has {actual}: they must agree")
     return actual
+
+
+async def await_topics(kafka: Connection, application: str, partitions: int, replication: int) -> int:
+    """The same, but wait for Kafka as long as it takes."""
+    while True:
+        try:
+            return await ensure_topics(kafka, application, partitions, replication)
+        except BrokerAwayError as error:
+            _log.warning("%s; trying again", error)
+            await asyncio.sleep(_RETRY_SECONDS)
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:

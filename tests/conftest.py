@@ -1,9 +1,24 @@
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from streams.broker import LocalBroker
+
+pytest.register_assert_rewrite("tests.integration.oracle", "tests.integration.support")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the fault and fuzz tests at full length")
+
+
+@pytest.fixture(scope="session")
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether this run has the time for full lengths."""
+    asked: bool = request.config.getoption("--long")
+    return asked
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +27,12 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
     data: Path = tmp_path_factory.mktemp("kafka")
     with LocalBroker(data, port=0) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a small forest, trained once for the whole run."""
+    folder: Path = tmp_path_factory.mktemp("forest")
+    train = [sys.executable, "-m", "streams.cli", "train", "--out", str(folder), "--borrowers", "400", "--days", "360"]
+    subprocess.run(train, check=True, capture_output=True)
+    return folder

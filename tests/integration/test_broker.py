@@ -6,10 +6,10 @@ import uuid
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from streams import broker as local
 from streams.broker import BrokerError, LocalBroker
+from streams.connection import Connection
 from streams.topics import DEADLETTER, ensure_topics
 
 
@@ -19,24 +19,24 @@ def test_data_survives_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     running = LocalBroker(tmp_path / "kafka", port=0, heap_mb=256)
     try:
         running.start()
-        asyncio.run(_write(running.bootstrap))
+        asyncio.run(_write(running.connection))
         running.stop()
         running.start()
-        assert asyncio.run(_read(running.bootstrap)) == b"kept"
+        assert asyncio.run(_read(running.connection)) == b"kept"
     finally:
         running.stop()
 
 
-async def _write(bootstrap: str) -> None:
-    assert await ensure_topics(bootstrap, "riskmon", 3, 1) == 3
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
+async def _write(kafka: Connection) -> None:
+    assert await ensure_topics(kafka, "riskmon", 3, 1) == 3
+    async with kafka.producer() as producer:
         await producer.send_and_wait(DEADLETTER, b"kept")
 
 
-async def _read(bootstrap: str) -> bytes | None:
+async def _read(kafka: Connection) -> bytes | None:
     # An existing topic keeps its partitions, whatever is asked for now.
-    assert await ensure_topics(bootstrap, "riskmon", 4, 1) == 3
-    async with AIOKafkaConsumer(DEADLETTER, bootstrap_servers=bootstrap, auto_offset_reset="earliest") as consumer:
+    assert await ensure_topics(kafka, "riskmon", 4, 1) == 3
+    async with kafka.consumer(DEADLETTER, auto_offset_reset="earliest") as consumer:
         message = await consumer.getone()
     value: bytes | None = message.value
     return value

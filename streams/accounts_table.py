@@ -1,0 +1,85 @@
+"""The Faust table of borrower states: whole rows, written by batch, that never go back in time.
+
+A worker that was suspended past its session may still get a row into the changelog after its successor has written a
+later one. Every row says up to which event it has gone, so such a row is recognised when the changelog is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import faust
+import msgspec
+from faust.types import EventT
+
+from streams.state import CLOCK_PREFIX, applied_offset, decode_clock, decode_state
+
+
+class AccountsTable(faust.Table):  # type: ignore[misc]
+    """Rows of bytes by key. `overtaken` names the keys whose newest row in the changelog is a stale one."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.overtaken: set[bytes] = set()
+
+    def row(self, key: bytes) -> bytes | None:
+        """A row, or None."""
+        found: bytes | None = self.data.get(key)
+        return found
+
+    def states(self) -> Iterator[bytes]:
+        """The borrowers' rows."""
+        return (row for key, row in self.data.items() if not _is_clock(key))
+
+    def clocks(self) -> Iterator[bytes]:
+        """The partition clocks' rows."""
+        return (row for key, row in self.data.items() if _is_clock(key))
+
+    def apply_changelog_batch(self, batch: Iterable[EventT[bytes]]) -> None:
+        """Take rows that are in the changelog into the store, but none that is older than what it holds."""
+        newest: dict[bytes, int] = {}
+        super().apply_changelog_batch([event for event in batch if self._is_in_order(event.message, newest)])
+
+    def _is_in_order(self, message: faust.types.Message, newest: dict[bytes, int]) -> bool:
+        key: bytes = message.key
+        if key not in newest:
+            held = self.row(key)
+            newest[key] = _mark(key, held) if held else -1
+        try:
+            mark = _mark(key, message.value)
+        except msgspec.MsgspecError:
+            # Not for this place to judge: the worker stops when it loads the row, and says why.
+            return True
+        if mark < newest[key]:
+            self.overtaken.add(key)
+            return False
+        self.overtaken.discard(key)
+        newest[key] = mark
+        return True
+
+
+class _WrittenRow(NamedTuple):
+    """A row as Faust's stores take it: a changelog event with its message."""
+
+    key: bytes
+    value: bytes
+    message: faust.types.Message
+
+
+def written_row(topic: str, partition: int, key: bytes, value: bytes, offset: int) -> _WrittenRow:
+    """A row that this worker itself has put into the changelog, in the form in which it would be read back."""
+    return _WrittenRow(key, value, faust.types.Message(topic, partition, offset, 0.0, 0, None, key, value, None))
+
+
+def partition_of(key: bytes, row: bytes) -> int:
+    """The partition a row belongs to."""
+    return decode_clock(row).partition if _is_clock(key) else decode_state(row).partition
+
+
+def _is_clock(key: bytes) -> bool:
+    return key.startswith(CLOCK_PREFIX.encode())
+
+
+def _mark(key: bytes, row: bytes) -> int:
+    return decode_clock(row).applied_offset if _is_clock(key) else applied_offset(row)

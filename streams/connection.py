@@ -1,0 +1,107 @@
+"""How to reach Kafka: the one place that makes clients, so that each speaks TLS and SASL when the settings say so."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import faust
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.helpers import create_ssl_context
+from pydantic import SecretStr
+
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+
+class ConnectionSettingsError(ValueError):
+    """Kafka cannot be reached with these settings; the text names the setting."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where Kafka is and who we are to it. `bootstrap` is host:port, comma separated."""
+
+    bootstrap: str
+    protocol: SecurityProtocol = "PLAINTEXT"
+    mechanism: SaslMechanism = "SCRAM-SHA-512"
+    username: str | None = None
+    password: SecretStr | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self._is_sasl and (self.username is None or self.password is None):
+            raise ConnectionSettingsError(f"{self.protocol} needs both sasl_username and sasl_password")
+
+    def consumer(self, *topics: str, **options: Any) -> AIOKafkaConsumer:
+        """A consumer, not yet started. It sees only what is committed, and commits only when told to."""
+        return AIOKafkaConsumer(
+            *topics, **self._options, enable_auto_commit=False, isolation_level="read_committed", **options
+        )
+
+    def producer(self, **options: Any) -> AIOKafkaProducer:
+        """An idempotent producer, not yet started, whose writes are acknowledged by all in-sync replicas."""
+        return AIOKafkaProducer(**self._options, enable_idempotence=True, acks="all", **options)
+
+    def admin(self) -> AIOKafkaAdminClient:
+        """An admin client, not yet started."""
+        return AIOKafkaAdminClient(**self._options)
+
+    @property
+    def faust_broker(self) -> str:
+        """The bootstrap servers as Faust wants them."""
+        return ";".join(f"kafka://{each.strip()}" for each in self.bootstrap.split(","))
+
+    def faust_credentials(self) -> faust.auth.Credentials | None:
+        """The same identity as Faust wants it; None without TLS and SASL."""
+        if self._is_sasl:
+            return faust.SASLCredentials(
+                username=self.username,
+                password=self._plain_password,
+                ssl_context=self._ssl_context,
+                mechanism=self.mechanism,
+            )
+        return faust.SSLCredentials(self._ssl_context) if self._ssl_context else None
+
+    @property
+    def _is_sasl(self) -> bool:
+        return self.protocol.startswith("SASL")
+
+    @property
+    def _plain_password(self) -> str | None:
+        return self.password.get_secret_value() if self.password else None
+
+    @cached_property
+    def _ssl_context(self) -> ssl.SSLContext | None:
+        if not self.protocol.endswith("SSL"):
+            return None
+        try:
+            context: ssl.SSLContext = create_ssl_context(
+                cafile=self.ca_file, certfile=self.cert_file, keyfile=self.key_file
+            )
+        except OSError as error:
+            raise ConnectionSettingsError(
+                f"the certificates in tls_ca_file, tls_cert_file and tls_key_file cannot be used: {error}"
+            ) from error
+        return context
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.bootstrap,
+            "security_protocol": self.protocol,
+            "ssl_context": self._ssl_context,
+        }
+        if self._is_sasl:
+            options |= {
+                "sasl_mechanism": self.mechanism,
+                "sasl_plain_username": self.username,
+                "sasl_plain_password": self._plain_password,
+            }
+        return options

@@ -1,0 +1,155 @@
+"""Chaos on a real broker: workers killed, suspended, joining and leaving, the broker killed; then the oracle looks.
+
+`make faults` runs it long: 20,000 events, 20 kills of workers, three of the broker.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from producers.faults import FaultConfig, FaultTally
+from producers.publisher import publish, simulated_records
+from producers.simulator import SimulationConfig
+from streams.broker import LocalBroker
+from streams.connection import Connection
+from streams.topics import EVENTS, ensure_topics
+from tests.integration.oracle import assert_as_uninterrupted
+from tests.integration.support import Process, committed, environment, wait_for_commit
+
+# Small batches make the work long enough to be interrupted many times.
+_BATCH = {"RISKMON_BATCH_RECORDS": "40", "RISKMON_COMMIT_SECONDS": "0.2"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much there is to do, and how often it is disturbed."""
+
+    borrowers: int
+    days: int
+    kills: int
+    broker_kills: int
+    suspensions: int
+    guests: int
+
+    def disturbances(self, draw: Random) -> list[str]:
+        each = ["kill"] * self.kills + ["suspend"] * self.suspensions + ["guest"] * self.guests
+        each += ["broker"] * self.broker_kills
+        draw.shuffle(each)
+        return each
+
+
+SHORT = Plan(borrowers=300, days=200, kills=4, broker_kills=1, suspensions=1, guests=1)
+LONG = Plan(borrowers=1200, days=400, kills=20, broker_kills=3, suspensions=4, guests=4)
+
+
+class Crew:
+    """Two workers on one group, one with its rows in memory and one in RocksDB, and a third that comes and goes."""
+
+    def __init__(self, kafka: Connection, model: Path, folder: Path) -> None:
+        self._kafka, self._model, self._folder = kafka, model, folder
+        self.members: dict[str, Process] = {}
+
+    def start(self, name: str) -> None:
+        env = environment(self._kafka, self._model, self._folder / name) | _BATCH
+        env["RISKMON_STORE"] = "memory" if name == "first" else "rocksdb"
+        self.members[name] = Process("worker", env, self._folder / f"{name}.log")
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        self.members[name].child.send_signal(number)
+
+    def kill(self, name: str) -> None:
+        self.signal(name, signal.SIGKILL)
+        self.members.pop(name).child.wait()
+
+    def leave(self, name: str) -> None:
+        self.members.pop(name).stop()
+
+    def end(self) -> None:
+        for name in list(self.members):
+            self.signal(name, signal.SIGCONT)
+            self.leave(name)
+
+
+class Chaos:
+    """Disturbs a crew while it works off the topic."""
+
+    def __init__(self, broker: LocalBroker, crew: Crew, draw: Random) -> None:
+        self._broker, self._crew, self._draw = broker, crew, draw
+
+    async def disturb(self, what: str) -> None:
+        steps: dict[str, Callable[[], object]] = {
+            "kill": self._kill,
+            "suspend": self._suspend,
+            "guest": self._guest,
+            "broker": self._kill_broker,
+        }
+        await steps[what]()  # type: ignore[misc]
+
+    async def _kill(self) -> None:
+        name = self._draw.choice(["first", "second"])
+        self._crew.kill(name)
+        self._crew.start(name)
+
+    async def _suspend(self) -> None:
+        """Longer than the session: the others take over, and the sleeper wakes up as a zombie in mid-work."""
+        name = self._draw.choice(["first", "second"])
+        self._crew.signal(name, signal.SIGSTOP)
+        await asyncio.sleep(self._draw.uniform(4, 7))
+        self._crew.signal(name, signal.SIGCONT)
+
+    async def _guest(self) -> None:
+        self._crew.start("guest")
+        await asyncio.sleep(self._draw.uniform(3, 7))
+        self._crew.leave("guest")
+
+    async def _kill_broker(self) -> None:
+        await asyncio.to_thread(self._broker.kill)
+        await asyncio.sleep(self._draw.uniform(0, 6))
+        await asyncio.to_thread(self._broker.start)
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[LocalBroker]:
+    """A Kafka that may be killed."""
+    with LocalBroker(tmp_path / "kafka", port=0) as running:
+        yield running
+
+
+@pytest.mark.timeout(3000)
+async def test_faults_leave_no_trace(own_broker: LocalBroker, model: Path, tmp_path: Path, long: bool) -> None:
+    plan, draw = (LONG if long else SHORT), Random(os.environ.get("RISKMON_TEST_SEED", "1"))
+    kafka, tally = own_broker.connection, FaultTally()
+    await ensure_topics(kafka, "riskmon", 4, 1)
+    simulation = SimulationConfig(borrowers=plan.borrowers, days=plan.days, seed=11)
+    faults = FaultConfig(duplicates=0.03, disorder=0.03, malformed=0.02)
+    published = await publish(kafka, EVENTS, simulated_records(simulation, faults, tally))
+    crew = Crew(kafka, model, tmp_path)
+    try:
+        await work_disturbed(Chaos(own_broker, crew, draw), crew, kafka, plan.disturbances(draw), published.count)
+    finally:
+        crew.end()
+    actions, refused = await assert_as_uninterrupted(kafka, model)
+    assert len(refused) == sum(tally.malformed.values()) > 0
+    assert {action.strategy.value for action in actions.values()} >= {"settlement_offer", "aggressive_recovery"}
+    told = {"events": published.count, "actions": len(actions), "dead letters": len(refused)}
+    print(told, dict(Counter(plan.disturbances(draw))), file=sys.stderr)
+
+
+async def work_disturbed(chaos: Chaos, crew: Crew, kafka: Connection, disturbances: list[str], total: int) -> None:
+    """Each disturbance strikes while there is work in progress: after some more of it was committed."""
+    crew.start("first")
+    crew.start("second")
+    for number, what in enumerate(disturbances):
+        await wait_for_commit(kafka, total * number // (len(disturbances) + 1), *crew.members.values())
+        await asyncio.sleep(chaos._draw.uniform(0, 0.5))
+        assert await committed(kafka) < total, "all work was done before the last disturbance"
+        await chaos.disturb(what)
+    await wait_for_commit(kafka, total, *crew.members.values())
