@@ -12,7 +12,7 @@ from models.record import Record
 Floats = NDArray[np.float64]
 FOREST = "forest"
 MIN_LABELS = 300
-_STEEPNESS = 40.0
+_STEEPNESS = 20.0
 
 
 def online_share(record: Record, online: str) -> float:

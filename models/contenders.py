@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
-from models.blend import FOREST, MIN_LABELS, combine, online_share
+from models.blend import MIN_LABELS
 from models.online import Recipe
-from models.record import Record, log_losses
+from models.record import Floats, Record
 
-SWITCH_MARGIN = 0.002
+SURE = 3.0
 _BEHAVIOUR = (
     "days_past_due",
     "missed_count",
@@ -24,25 +25,26 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe("adagrad", rate=0.05),
     Recipe("sgd", rate=0.02, adaptive=False, logarithms=False),
     Recipe("products", rate=0.03, products=_BEHAVIOUR),
-    Recipe("correction", rate=0.01, intercept_rate=0.005, l2=0.0, corrects_forest=True),
     # What missed count and days past due alone would do, kept as current as the others; a yardstick, never served.
     Recipe("baseline", rate=0.05, use=("days_past_due", "missed_count"), eligible=False),
 )
 
 
 def choose_champion(champion: str, challengers: Iterable[str], record: Record) -> str:
-    """The champion from now on: another only if it beats the present one by more than `SWITCH_MARGIN` nats.
+    """The champion from now on: the challenger whose log loss is most surely lower, once that is no chance.
 
-    A contender is judged as it would be served, in its blend with the forest, on the labels that all have predicted.
-    Until there are `MIN_LABELS` of these the present champion stays.
+    Both are compared on the labels that both predicted: the mean of the paired differences must lie `SURE` standard
+    errors above 0, and there must be `MIN_LABELS` of them. So models that are about as good do not take turns.
     """
-    names = [champion, *(name for name in challengers if name != champion)]
-    outcomes, predictions = record.judged(FOREST, *names)
-    if len(outcomes) < MIN_LABELS:
-        return champion
-    losses = {
-        name: float(log_losses(combine(predictions[0], p_online, online_share(record, name)), outcomes).mean())
-        for name, p_online in zip(names, predictions[1:], strict=True)
-    }
-    best = min(names, key=losses.__getitem__)
-    return best if losses[champion] - losses[best] > SWITCH_MARGIN else champion
+    ahead = {name: _lead(record.losses(champion, name)) for name in challengers if name != champion}
+    best = max(ahead, key=ahead.__getitem__, default=champion)
+    return best if ahead.get(best, 0.0) > SURE else champion
+
+
+def _lead(losses: Floats) -> float:
+    """By how many standard errors the second model's losses (2 × n) are lower than the first's; 0 if n is small."""
+    differences = losses[0] - losses[1]
+    if len(differences) < MIN_LABELS:
+        return 0.0
+    error = float(differences.std(ddof=1)) / math.sqrt(len(differences))
+    return float(differences.mean()) / error if error else 0.0

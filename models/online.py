@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from river import linear_model, optim, preprocessing
 
-from models.forest import log_odds, sigmoid, spread
+from models.forest import sigmoid, spread
 
 Floats = NDArray[np.float64]
+_INTERCEPT_RATE = 0.02
+_L2 = 1e-4
 _CLIP = 6.0
-_FOREST = "forest_log_odds"
 
 
 class SnapshotError(ValueError):
@@ -33,19 +34,16 @@ class Recipe:
     """One online model: its columns and its optimiser. Rates are River's learning rates, without unit.
 
     `use` limits the features (none named: all), `products` adds the products of each pair of these, `logarithms`
-    takes log(1 + x) of all features first (they are not negative), `corrects_forest` starts at the forest's own
-    log odds and learns what to add. `eligible` is false for one that is judged but never served.
+    takes log(1 + x) of all features first (they are not negative). `eligible` is false for one that is judged but
+    never served.
     """
 
     name: str
     rate: float
     adaptive: bool = True
-    intercept_rate: float = 0.02
-    l2: float = 1e-4
     use: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
     logarithms: bool = True
-    corrects_forest: bool = False
     eligible: bool = True
 
     def optimiser(self) -> optim.base.Optimizer:
@@ -105,8 +103,7 @@ class LinearSnapshot(BaseModel):
     variances: tuple[float, ...]
     weights: tuple[float, ...]
     intercept: float
-    forest_weight: float = Field(description="Weight of the forest's log odds; 0 unless the recipe corrects it.")
-    squared_gradients: tuple[float, ...] = Field(description="AdaGrad's sums, the forest's weight last; else empty.")
+    squared_gradients: tuple[float, ...] = Field(description="AdaGrad's sums; empty for other optimisers.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +115,6 @@ class LinearScorer:
     scales: Floats
     weights: Floats
     intercept: float
-    forest_weight: float
 
     @classmethod
     def from_snapshot(cls, recipe: Recipe, feature_names: Sequence[str], snapshot: LinearSnapshot) -> LinearScorer:
@@ -131,25 +127,21 @@ class LinearScorer:
             scales=np.divide(1.0, deviations, out=np.zeros_like(deviations), where=deviations > 0),
             weights=np.array(snapshot.weights),
             intercept=snapshot.intercept,
-            forest_weight=snapshot.forest_weight,
         )
 
-    def predict(self, rows: Floats, p_forest: Floats) -> Floats:
-        """Probabilities of n rows of features, given the forest's for them."""
-        odds = self._standardised(rows) @ self.weights + self.intercept + self.forest_weight * log_odds(p_forest)
-        return sigmoid(odds)
+    def predict(self, rows: Floats) -> Floats:
+        """Probabilities of n rows of features."""
+        return sigmoid(self._standardised(rows) @ self.weights + self.intercept)
 
-    def contributions(self, row: Floats, base_forest: float, forest_parts: Floats) -> tuple[float, Floats]:
-        """The base probability of one row (1 × features), and what each feature added to it.
+    def contributions(self, rows: Floats) -> tuple[float, Floats]:
+        """The base probability, and what each feature added to it in each row: (scalar, n × features).
 
-        The base is the borrower whose columns are all average and whose forest score is `base_forest`. Log odds
-        are a sum over the features, so `spread` gives each its share of the probability.
+        The base is a borrower whose columns are all average. Log odds are a sum over the features, so `spread` gives
+        each its share of the probability.
         """
-        base = np.array([base_forest])
-        credits = (self._standardised(row) * self.weights) @ self.columns.credits
-        credits += self.forest_weight * spread(forest_parts[None], base, log_odds, _log_odds_slope)
-        start = self.intercept + self.forest_weight * log_odds(base)
-        return float(sigmoid(start)[0]), spread(credits, start, sigmoid, _sigmoid_slope)[0]
+        credits = (self._standardised(rows) * self.weights) @ self.columns.credits
+        start = np.array([self.intercept])
+        return float(sigmoid(start)[0]), spread(credits, start, sigmoid, _sigmoid_slope)
 
     def _standardised(self, rows: Floats) -> Floats:
         return np.clip((self.columns.of(rows) - self.means) * self.scales, -_CLIP, _CLIP)
@@ -162,10 +154,8 @@ class OnlineModel:
         self._columns = Columns(recipe, tuple(feature_names))
         self._scaler = preprocessing.StandardScaler()
         self._regression = linear_model.LogisticRegression(
-            optimizer=recipe.optimiser(), intercept_lr=recipe.intercept_rate, l2=recipe.l2
+            optimizer=recipe.optimiser(), intercept_lr=_INTERCEPT_RATE, l2=_L2
         )
-        if recipe.corrects_forest:
-            self._regression._weights.update({_FOREST: 1.0})
         self.labels_seen = 0
 
     @classmethod
@@ -178,32 +168,28 @@ class OnlineModel:
         model._scaler.vars.update(zip(names, snapshot.variances, strict=True))
         regression = model._regression
         regression._weights.update(dict(zip(names, snapshot.weights, strict=True)))
-        if recipe.corrects_forest:
-            regression._weights.update({_FOREST: snapshot.forest_weight})
         if recipe.adaptive:
-            regression.optimizer.g2.update(zip((*names, _FOREST), snapshot.squared_gradients, strict=True))
+            regression.optimizer.g2.update(zip(names, snapshot.squared_gradients, strict=True))
         regression.intercept = snapshot.intercept
         regression.optimizer.n_iterations = model.labels_seen = snapshot.labels_seen
         return model
 
-    def predict(self, features: Sequence[float], p_forest: float) -> float:
+    def predict(self, features: Sequence[float]) -> float:
         """The probability of the outcome, by what has been learnt so far."""
-        probability: float = self._regression.predict_proba_one(self._standardised(self._named(features), p_forest))[
-            True
-        ]
+        probability: float = self._regression.predict_proba_one(self._standardised(self._named(features)))[True]
         return probability
 
-    def learn(self, features: Sequence[float], p_forest: float, outcome: bool) -> None:
-        """Take in one label, with the forest's score of the same moment as its features."""
+    def learn(self, features: Sequence[float], outcome: bool) -> None:
+        """Take in one label."""
         row = self._named(features)
         self._scaler.learn_one(row)
-        self._regression.learn_one(self._standardised(row, p_forest), outcome)
+        self._regression.learn_one(self._standardised(row), outcome)
         self.labels_seen += 1
 
     def snapshot(self) -> LinearSnapshot:
         """The whole state as plain numbers."""
-        names, recipe, regression = self._columns.names, self._columns.recipe, self._regression
-        gradients = regression.optimizer.g2 if recipe.adaptive else {}
+        names, regression = self._columns.names, self._regression
+        gradients = regression.optimizer.g2 if self._columns.recipe.adaptive else None
         return LinearSnapshot(
             columns=names,
             labels_seen=self.labels_seen,
@@ -211,26 +197,20 @@ class OnlineModel:
             variances=tuple(float(self._scaler.vars[name]) for name in names),
             weights=tuple(float(regression._weights.get(name, 0.0)) for name in names),
             intercept=float(regression.intercept),
-            forest_weight=float(regression._weights.get(_FOREST, 0.0)),
-            squared_gradients=tuple(
-                float(gradients.get(name, 0.0)) for name in ((*names, _FOREST) if recipe.adaptive else ())
-            ),
+            squared_gradients=() if gradients is None else tuple(float(gradients[name]) for name in names),
         )
 
     def _named(self, features: Sequence[float]) -> dict[str, float]:
         return dict(zip(self._columns.names, self._columns.of(np.array([features]))[0].tolist(), strict=True))
 
-    def _standardised(self, row: dict[str, float], p_forest: float) -> dict[str, float]:
-        standard = {name: min(max(value, -_CLIP), _CLIP) for name, value in self._scaler.transform_one(row).items()}
-        if self._columns.recipe.corrects_forest:
-            standard[_FOREST] = float(log_odds(np.array(p_forest)))
-        return standard
+    def _standardised(self, row: dict[str, float]) -> dict[str, float]:
+        return {name: min(max(value, -_CLIP), _CLIP) for name, value in self._scaler.transform_one(row).items()}
 
 
 def _checked(recipe: Recipe, feature_names: Sequence[str], snapshot: LinearSnapshot) -> Columns:
     columns = Columns(recipe, tuple(feature_names))
     size = len(columns.names)
-    gradients = (size + 1) if recipe.adaptive else 0
+    gradients = size if recipe.adaptive else 0
     found = (len(snapshot.means), len(snapshot.variances), len(snapshot.weights), len(snapshot.squared_gradients))
     if snapshot.columns != columns.names or found != (size, size, size, gradients):
         raise SnapshotError(f"{recipe.name}: the snapshot was made of other columns than the recipe's")
@@ -240,8 +220,3 @@ def _checked(recipe: Recipe, feature_names: Sequence[str], snapshot: LinearSnaps
 def _sigmoid_slope(odds: Floats) -> Floats:
     probability = sigmoid(odds)
     return probability * (1 - probability)
-
-
-def _log_odds_slope(probability: Floats) -> Floats:
-    slope: Floats = 1 / (probability * (1 - probability))
-    return slope

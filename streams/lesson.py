@@ -59,7 +59,7 @@ class Lesson:
         self._learnt_to[label.origin_partition] = label.order
         self._record.add({FOREST: label.forest_score, BLEND: label.blended_score, **label.online_scores}, label.outcome)
         for model in self._models.values():
-            model.learn(label.features, label.forest_score, label.outcome)
+            model.learn(label.features, label.outcome)
         self.labels_learnt += 1
         shifted = self._feature_drift.take(label.features, label.due_date.toordinal())
         alerts = [

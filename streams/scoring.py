@@ -81,7 +81,7 @@ class ScoreBook:
         forest = self.forest.predict(features) if self.forest else np.zeros(len(rows))
         if self.online is None:
             return Scores(forest, forest, forest, {})
-        contenders = {name: scorer.predict(features, forest) for name, scorer in self.online.scorers.items()}
+        contenders = {name: scorer.predict(features) for name, scorer in self.online.scorers.items()}
         served = contenders[self.online.champion]
         return Scores(forest, served, combine(forest, served, self.online.weight), contenders)
 
@@ -93,9 +93,9 @@ class ScoreBook:
         if self.forest is None:
             return 0.0, [0.0] * len(features)
         row = np.array([features], dtype=np.float64)
-        base, (parts,) = self.forest.contributions(row)
+        base, parts = self.forest.contributions(row)
         if self.online is not None:
-            served, weight = self.online.scorers[self.online.champion], self.online.weight
-            online_base, online_parts = served.contributions(row, base, parts)
-            base, parts = (1 - weight) * base + weight * online_base, (1 - weight) * parts + weight * online_parts
-        return base, [float(part) for part in parts]
+            weight = self.online.weight
+            online_base, online_parts = self.online.scorers[self.online.champion].contributions(row)
+            base, parts = (1 - weight) * base + weight * online_base, combine(parts, online_parts, weight)
+        return base, [float(part) for part in parts[0]]
