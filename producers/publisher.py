@@ -8,18 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from aiokafka.errors import KafkaConnectionError
-
 from producers.faults import FaultConfig, FaultTally, OutgoingRecord, inject
 from producers.simulator import SimulationConfig, simulate
 from streams.connection import Connection
 
 _CHUNK = 500
 _TICK_SECONDS = 0.05
-
-
-class PublishError(ValueError):
-    """Kafka cannot be reached; the text names the address."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +39,11 @@ async def publish(
 ) -> Published:
     """Publish all records in order; `rate` is messages a second, 0 as fast as it goes.
 
-    Returns when every message is acknowledged; `progress` is told the count on the way. Raises `PublishError`
-    if no broker answers at the start.
+    Returns when every message is acknowledged; `progress` is told the count on the way. Raises
+    `BrokerAwayError` if no broker answers at the start.
     """
     producer = kafka.producer(linger_ms=5)
-    try:
-        await producer.start()
-    except KafkaConnectionError:
-        await producer.stop()
-        raise PublishError(
-            f"no Kafka answers at {kafka.bootstrap}: start one (`riskmon broker`) or set --bootstrap"
-        ) from None
+    await kafka.start(producer)
     started = time.monotonic()
     count = 0
     source = iter(records)

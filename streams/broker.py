@@ -18,7 +18,6 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from types import TracebackType
 
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from platformdirs import user_cache_path
 
@@ -84,9 +83,9 @@ def find_java() -> str:
     return java
 
 
-def server_properties(data_dir: Path, port: int, controller_port: int) -> str:
+def server_properties(data_dir: Path, port: int, controller_port: int) -> dict[str, object]:
     """The configuration of a single node that is broker and controller, for clients on this machine only."""
-    settings = {
+    return {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@{_HOST}:{controller_port}",
@@ -103,7 +102,6 @@ def server_properties(data_dir: Path, port: int, controller_port: int) -> str:
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 1000,
     }
-    return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
 class LocalBroker:
@@ -125,6 +123,14 @@ class LocalBroker:
         """How this machine's clients reach it."""
         return Connection(self.bootstrap)
 
+    def properties(self, data_dir: Path, port: int) -> dict[str, object]:
+        """The broker's configuration."""
+        return server_properties(data_dir, port, free_port())
+
+    def format_options(self) -> list[str]:
+        """Options of Kafka's storage tool for a new data folder."""
+        return []
+
     def start(self) -> None:
         """Start and wait until it answers. Raises `BrokerError` if the port is taken or Kafka does not come up."""
         if self._process is not None:
@@ -133,7 +139,8 @@ class LocalBroker:
         java, libs = find_java(), fetch_kafka()
         self._data_dir.mkdir(parents=True, exist_ok=True)
         properties = self._data_dir / "server.properties"
-        properties.write_text(server_properties(self._data_dir, self._port, free_port()))
+        settings = self.properties(self._data_dir, self._port)
+        properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         logging = self._data_dir / "log4j2.yaml"
         logging.write_text(_LOGGING % self._log)
         base = [java, f"-Xmx{self._heap_mb}m", f"-Dlog4j2.configurationFile={logging}", "-cp", f"{libs}/*"]
@@ -175,14 +182,14 @@ class LocalBroker:
             return
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         # One id in 64 starts with a dash: only behind an equals sign it is not taken for another option.
-        command = [*tool, "format", f"--cluster-id={cluster}", "-c", str(properties)]
+        command = [*tool, "format", f"--cluster-id={cluster}", "-c", str(properties), *self.format_options()]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode:
             raise BrokerError(f"Kafka could not format {self._data_dir}:\n{(run.stdout + run.stderr)[-1500:]}")
 
     def _await_answer(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while not asyncio.run(_answers(self.bootstrap)):
+        while not asyncio.run(_answers(self.connection)):
             if self._process is None or self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise BrokerError(f"Kafka did not come up on {self.bootstrap}; its log ends:\n{self._log_tail()}")
@@ -204,13 +211,13 @@ class LocalBroker:
             process.wait()
 
 
-async def _answers(bootstrap: str) -> bool:
-    host, port = bootstrap.split(":")
+async def _answers(kafka: Connection) -> bool:
+    host, port = kafka.bootstrap.split(":")
     with socket.socket() as probe:
         # A closed port is told apart cheaply; aiokafka would log an error for each attempt.
         if probe.connect_ex((host, int(port))):
             return False
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = kafka.admin()
     try:
         await admin.start()
         return bool((await admin.describe_cluster())["brokers"])

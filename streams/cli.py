@@ -17,27 +17,23 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from streams.dead_letter_cli import app as dead_letters
+from streams.flags import Bootstrap, MetricsPort, settings_with
 from streams.settings import Settings
 
 if TYPE_CHECKING:
     from producers.faults import OutgoingRecord
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Streaming borrower-risk monitor.")
+app.add_typer(dead_letters, name="deadletter")
 console = Console(stderr=True)
 _log = logging.getLogger(__name__)
 
-Bootstrap = Annotated[str | None, typer.Option(help="Kafka's bootstrap servers; default from RISKMON_BOOTSTRAP.")]
-MetricsPort = Annotated[int | None, typer.Option(help="Port of /metrics, 0 for any free one.")]
 Borrowers = Annotated[int, typer.Option(min=1, help="How many borrowers to simulate.")]
 Days = Annotated[int | None, typer.Option(min=1, help="Stop after this many business days.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same events.")]
 Rate = Annotated[float, typer.Option(min=0, help="Events a second; 0 publishes as fast as it goes.")]
 Share = Annotated[float, typer.Option(min=0, max=1)]
-
-
-def settings_with(**flags: Any) -> Settings:
-    """Settings with the flags that were given on top."""
-    return Settings(**{name: value for name, value in flags.items() if value is not None})
 
 
 def main() -> None:

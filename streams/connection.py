@@ -11,6 +11,7 @@ from typing import Any, Literal
 import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.helpers import create_ssl_context
 from pydantic import SecretStr
 
@@ -20,6 +21,10 @@ SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 class ConnectionSettingsError(ValueError):
     """Kafka cannot be reached with these settings; the text names the setting."""
+
+
+class BrokerAwayError(ValueError):
+    """No Kafka answers; the text names the address."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,16 @@ class Connection:
     def admin(self) -> AIOKafkaAdminClient:
         """An admin client, not yet started."""
         return AIOKafkaAdminClient(**self._options)
+
+    async def start(self, client: AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient) -> None:
+        """Start a client of this connection. Raises `BrokerAwayError`, with the client closed, if no Kafka answers."""
+        try:
+            await client.start()
+        except KafkaConnectionError:
+            await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
+            raise BrokerAwayError(
+                f"no Kafka answers at {self.bootstrap}: start one (`riskmon broker`) or set --bootstrap"
+            ) from None
 
     @property
     def faust_broker(self) -> str:

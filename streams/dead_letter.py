@@ -1,15 +1,64 @@
-"""A refused message on its way to riskmon.deadletter: the bytes as they came, reason and origin in the headers."""
+"""Refused messages: how they go to riskmon.deadletter, are read back there, repaired, and sent on their way again.
+
+A dead letter holds the bytes as they came, with reason and origin in the headers. When one is sent again, a receipt
+(a message without a value that names the dead letter's offset) says so on the same topic. The receipt comes second: a
+crash between the two leads to a second replay at most, which the event's id makes a duplicate.
+"""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from aiokafka import ConsumerRecord
+
+from streams.connection import Connection
 from streams.engine import DeadLetter
-from streams.sink import Message
-from streams.topics import DEADLETTER
+from streams.events import DayClosed, InvalidEventError, decode_event
+from streams.sink import Message, Sink
+from streams.tail import read_topic
+from streams.topics import DEADLETTER, EVENTS, MAX_MESSAGE_BYTES
+
+_RECEIPT = "riskmon-replayed-offset"
+_CUT_FROM = "riskmon-cut-from-bytes"
+_MOST_BYTES = MAX_MESSAGE_BYTES - (64 << 10)
+
+
+class RepairError(ValueError):
+    """A dead letter could not be repaired; the text says why."""
+
+
+@dataclass(frozen=True)
+class FiledLetter:
+    """A dead letter on its topic: where it lies there, why it was refused, where it came from, and its bytes."""
+
+    offset: int
+    filed_at: datetime
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    origin_offset: int
+    key: bytes | None
+    value: bytes | None
+    is_cut: bool
+
+
+class Replayed(NamedTuple):
+    """What became of one dead letter; `problem` is None when it was sent again."""
+
+    letter: FiledLetter
+    problem: str | None
 
 
 def dead_letter_message(topic: str, refused: DeadLetter) -> Message:
-    """The message to write for a record of `topic` that was refused; key and value are the original ones."""
-    record = refused.record
+    """The message to write for a record of `topic` that was refused; key and value are the original ones.
+
+    Only a value that no topic could take (it came out of a compressed batch) is cut, and its size is told.
+    """
+    record, value = refused.record, refused.record.value
     headers = {
         "riskmon-reason": refused.reason,
         "riskmon-detail": refused.detail,
@@ -18,6 +67,69 @@ def dead_letter_message(topic: str, refused: DeadLetter) -> Message:
         "riskmon-offset": str(record.offset),
         "riskmon-timestamp-ms": str(record.timestamp_ms),
     }
-    return Message(
-        DEADLETTER, None, record.key, record.value, tuple((name, text.encode()) for name, text in headers.items())
+    if value is not None and len(value) > _MOST_BYTES:
+        headers[_CUT_FROM] = str(len(value))
+        value = value[:_MOST_BYTES]
+    return Message(DEADLETTER, None, record.key, value, tuple((name, text.encode()) for name, text in headers.items()))
+
+
+async def open_letters(kafka: Connection) -> AsyncIterator[FiledLetter]:
+    """The dead letters that were not sent again yet, oldest first."""
+    letters: dict[int, FiledLetter] = {}
+    async for message in read_topic(kafka, DEADLETTER, follow=False):
+        headers = {name: value.decode() for name, value in message.headers}
+        if _RECEIPT in headers:
+            letters.pop(int(headers[_RECEIPT]), None)
+        else:
+            letters[message.offset] = _filed(message, headers)
+    for letter in letters.values():
+        yield letter
+
+
+async def replay(
+    kafka: Connection, letters: Iterable[FiledLetter], repair: Callable[[bytes], bytes]
+) -> AsyncIterator[Replayed]:
+    """Send letters to the topics they came from, each repaired first; what would be refused again stays open."""
+    sink = Sink(kafka)
+    try:
+        for letter in letters:
+            try:
+                again = _addressed(letter, repair(letter.value or b""))
+            except (RepairError, InvalidEventError) as error:
+                yield Replayed(letter, str(error))
+                continue
+            await sink.write([again])
+            receipt = ((_RECEIPT, str(letter.offset).encode()),)
+            await sink.write([Message(DEADLETTER, 0, letter.key, None, receipt)])
+            yield Replayed(letter, None)
+    finally:
+        await sink.close()
+
+
+def _filed(message: ConsumerRecord, headers: dict[str, str]) -> FiledLetter:
+    return FiledLetter(
+        offset=message.offset,
+        filed_at=datetime.fromtimestamp(message.timestamp / 1000, UTC),
+        reason=headers["riskmon-reason"],
+        detail=headers["riskmon-detail"],
+        topic=headers["riskmon-topic"],
+        partition=int(headers["riskmon-partition"]),
+        origin_offset=int(headers["riskmon-offset"]),
+        key=message.key,
+        value=message.value,
+        is_cut=_CUT_FROM in headers,
     )
+
+
+def _addressed(letter: FiledLetter, value: bytes) -> Message:
+    """The message for the origin's topic. An event's own words decide key and partition: they may be what was wrong."""
+    if letter.is_cut:
+        raise RepairError(
+            f"it was cut; the whole message is at {letter.topic}/{letter.partition}@{letter.origin_offset}"
+        )
+    if letter.topic != EVENTS:
+        return Message(letter.topic, letter.partition, letter.key, value)
+    event = decode_event(value)
+    if isinstance(event, DayClosed):
+        return Message(EVENTS, event.partition, None, value)
+    return Message(EVENTS, None, event.borrower_id.encode(), value)

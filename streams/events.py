@@ -174,7 +174,7 @@ def decode_event(message: bytes) -> Event:
 def describe(error: ValidationError) -> str:
     """A validation error as one line, `field: what is wrong; …`, without the offending values."""
     parts = [
-        f"{'.'.join(str(step) for step in found['loc']) or 'message'}: {found['msg']}"
+        f"{'.'.join(str(step)[:64] for step in found['loc']) or 'message'}: {found['msg'][:200]}"
         for found in error.errors(include_input=False, include_url=False)[:8]
     ]
     return "; ".join(parts)

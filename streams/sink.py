@@ -13,6 +13,7 @@ from aiokafka.structs import RecordMetadata
 
 from monitoring import metrics
 from streams.connection import Connection
+from streams.topics import MAX_MESSAGE_BYTES
 
 _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
@@ -79,7 +80,7 @@ class Sink:
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
-            producer = self._kafka.producer(max_request_size=2_000_000)
+            producer = self._kafka.producer(max_request_size=MAX_MESSAGE_BYTES)
             try:
                 await producer.start()
             except BaseException:

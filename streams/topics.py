@@ -7,9 +7,9 @@ import logging
 from dataclasses import dataclass, field
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
-from streams.connection import Connection
+from streams.connection import BrokerAwayError, Connection
 
 _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 2.0
@@ -20,14 +20,11 @@ MODELS = "riskmon.models"
 ALERTS = "riskmon.alerts"
 DEADLETTER = "riskmon.deadletter"
 ACCOUNTS_TABLE = "accounts"
+MAX_MESSAGE_BYTES = 16 << 20
 
 
 class TopicError(ValueError):
     """The topics are not as riskmon needs them; the text says what to do."""
-
-
-class BrokerAwayError(TopicError):
-    """No Kafka answers."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +44,8 @@ def changelog_name(application: str) -> str:
 def topic_specs(application: str, partitions: int) -> list[TopicSpec]:
     """All topics. The changelog has as many partitions as the events, since a partition's state moves with it."""
     compacted = {"cleanup.policy": "compact"}
+    # A dead letter is a message of any size that Kafka took, and more; a row holds all that a batch decided.
+    large = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
     return [
         TopicSpec(EVENTS, partitions),
         TopicSpec(ACTIONS, partitions),
@@ -54,8 +53,8 @@ def topic_specs(application: str, partitions: int) -> list[TopicSpec]:
         TopicSpec(LABELS, 1),
         TopicSpec(MODELS, 1, compacted),
         TopicSpec(ALERTS, 1),
-        TopicSpec(DEADLETTER, 1),
-        TopicSpec(changelog_name(application), partitions, compacted),
+        TopicSpec(DEADLETTER, 1, large),
+        TopicSpec(changelog_name(application), partitions, compacted | large),
     ]
 
 
@@ -66,7 +65,7 @@ async def ensure_topics(kafka: Connection, application: str, partitions: int, re
     """
     admin = kafka.admin()
     try:
-        await admin.start()
+        await kafka.start(admin)
         found = {each["topic"]: len(each["partitions"]) for each in await admin.describe_topics()}
         actual = found.get(EVENTS, partitions)
         specs = topic_specs(application, actual)
@@ -74,10 +73,6 @@ async def ensure_topics(kafka: Connection, application: str, partitions: int, re
         if missing:
             new = [NewTopic(s.name, s.partitions, replication, topic_configs=s.config) for s in missing]
             await _create(admin, new)
-    except KafkaConnectionError:
-        raise BrokerAwayError(
-            f"no Kafka answers at {kafka.bootstrap}; start one with `riskmon broker` or set --bootstrap"
-        ) from None
     except KafkaError as error:
         raise TopicError(f"Kafka at {kafka.bootstrap} refused to create the topics: {error}") from error
     finally:

@@ -235,6 +235,8 @@ def _faust_app(settings: Settings) -> faust.App:
         broker_commit_interval=settings.commit_seconds,
         broker_session_timeout=settings.session_seconds,
         broker_heartbeat_interval=settings.session_seconds / 5,
+        # A batch that another worker takes over is never acknowledged here: waiting for that would never end.
+        stream_wait_empty=False,
         stream_buffer_maxsize=4 * settings.batch_records,
         datadir=settings.store_dir,
     )

@@ -29,6 +29,13 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalBroker]:
         yield running
 
 
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[LocalBroker]:
+    """A Kafka for one test alone: empty, and it may be killed."""
+    with LocalBroker(tmp_path / "kafka", port=0) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small forest, trained once for the whole run."""

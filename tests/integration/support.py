@@ -30,8 +30,12 @@ class Process:
         with log.open("ab") as out:
             self.child = subprocess.Popen(arguments, env=os.environ | environment, stdout=out, stderr=out)
 
+    def tail(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-3000:]
+
     def assert_running(self) -> None:
-        assert self.child.poll() is None, self.log.read_text(errors="replace")[-3000:]
+        assert self.child.poll() is None, self.tail()
 
     def stop(self) -> None:
         """Ask it to end, and see that it does."""
@@ -103,5 +107,5 @@ async def wait_for_commit(kafka: Connection, count: int, *processes: Process, se
     while await committed(kafka) < count:
         for process in processes:
             process.assert_running()
-        assert time.monotonic() < deadline, [p.log.read_text(errors="replace")[-3000:] for p in processes]
+        assert time.monotonic() < deadline, [process.tail() for process in processes]
         await asyncio.sleep(0.05)

@@ -7,8 +7,9 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -22,7 +23,7 @@ from streams.broker import LocalBroker
 from streams.connection import Connection
 from streams.topics import EVENTS, ensure_topics
 from tests.integration.oracle import assert_as_uninterrupted
-from tests.integration.support import Process, committed, environment, wait_for_commit
+from tests.integration.support import Process, committed, environment
 
 # Small batches make the work long enough to be interrupted many times.
 _BATCH = {"RISKMON_BATCH_RECORDS": "40", "RISKMON_COMMIT_SECONDS": "0.2"}
@@ -56,6 +57,7 @@ class Crew:
     def __init__(self, kafka: Connection, model: Path, folder: Path) -> None:
         self._kafka, self._model, self._folder = kafka, model, folder
         self.members: dict[str, Process] = {}
+        self.revived = 0
 
     def start(self, name: str) -> None:
         env = environment(self._kafka, self._model, self._folder / name) | _BATCH
@@ -71,6 +73,22 @@ class Crew:
 
     def leave(self, name: str) -> None:
         self.members.pop(name).stop()
+
+    def revive(self) -> None:
+        """What a supervisor does: start again who gave up, as a worker does that starts while Kafka goes away."""
+        for name, process in list(self.members.items()):
+            if process.child.poll() is not None:
+                self.revived += 1
+                assert self.revived < 20, process.tail()
+                self.start(name)
+
+    async def work_off(self, kafka: Connection, count: int) -> None:
+        """Until that many records are committed."""
+        deadline = time.monotonic() + 180
+        while await committed(kafka) < count:
+            self.revive()
+            assert time.monotonic() < deadline, {name: p.tail() for name, p in self.members.items()}
+            await asyncio.sleep(0.05)
 
     def end(self) -> None:
         for name in list(self.members):
@@ -116,13 +134,6 @@ class Chaos:
         await asyncio.to_thread(self._broker.start)
 
 
-@pytest.fixture
-def own_broker(tmp_path: Path) -> Iterator[LocalBroker]:
-    """A Kafka that may be killed."""
-    with LocalBroker(tmp_path / "kafka", port=0) as running:
-        yield running
-
-
 @pytest.mark.timeout(3000)
 async def test_faults_leave_no_trace(own_broker: LocalBroker, model: Path, tmp_path: Path, long: bool) -> None:
     plan, draw = (LONG if long else SHORT), Random(os.environ.get("RISKMON_TEST_SEED", "1"))
@@ -139,7 +150,12 @@ async def test_faults_leave_no_trace(own_broker: LocalBroker, model: Path, tmp_p
     actions, refused = await assert_as_uninterrupted(kafka, model)
     assert len(refused) == sum(tally.malformed.values()) > 0
     assert {action.strategy.value for action in actions.values()} >= {"settlement_offer", "aggressive_recovery"}
-    told = {"events": published.count, "actions": len(actions), "dead letters": len(refused)}
+    told = {
+        "events": published.count,
+        "actions": len(actions),
+        "dead letters": len(refused),
+        "workers started again": crew.revived,
+    }
     print(told, dict(Counter(plan.disturbances(draw))), file=sys.stderr)
 
 
@@ -148,8 +164,8 @@ async def work_disturbed(chaos: Chaos, crew: Crew, kafka: Connection, disturbanc
     crew.start("first")
     crew.start("second")
     for number, what in enumerate(disturbances):
-        await wait_for_commit(kafka, total * number // (len(disturbances) + 1), *crew.members.values())
+        await crew.work_off(kafka, total * number // (len(disturbances) + 1))
         await asyncio.sleep(chaos._draw.uniform(0, 0.5))
         assert await committed(kafka) < total, "all work was done before the last disturbance"
         await chaos.disturb(what)
-    await wait_for_commit(kafka, total, *crew.members.values())
+    await crew.work_off(kafka, total)
