@@ -140,7 +140,7 @@ class FeatureDrift:
     def _make_bins(self) -> None:
         columns = np.array(self._rows).T
         self._rows = []
-        self._edges = [_bin_edges(each) for each in columns]
+        self._edges = [np.unique(np.quantile(each, np.linspace(0, 1, _BINS + 1)[1:-1])) for each in columns]
         self._window = [
             np.bincount(np.searchsorted(edges, each), minlength=len(edges) + 1)
             for edges, each in zip(self._edges, columns, strict=True)
@@ -158,21 +158,6 @@ class FeatureDrift:
         for at in shifted:
             self._reference[at] = closed[at]
         return [Drift(self._names[at], 0.0, indices[at]) for at in shifted]
-
-
-def _bin_edges(values: Floats) -> Floats:
-    """The deciles, without those that lie close to the one before.
-
-    Days since the last payment heap up at a month's length: edges between 29, 30 and 31 would tell February
-    from March, and call it drift.
-    """
-    deciles = np.quantile(values, np.linspace(0, 1, _BINS + 1)[1:-1])
-    apart = (deciles[-1] - deciles[0]) / _BINS
-    kept = [float(deciles[0])]
-    for edge in deciles[1:].tolist():
-        if edge > kept[-1] + apart:
-            kept.append(edge)
-    return np.array(kept)
 
 
 def stability_index(reference: Counts, window: Counts) -> float:

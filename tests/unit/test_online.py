@@ -36,9 +36,7 @@ def taught(recipe: Recipe, rows: np.ndarray, truth: np.ndarray, model: OnlineMod
 
 
 @all_recipes
-def test_a_model_resumes_from_json_as_if_never_interrupted(
-    recipe: Recipe, data: tuple[np.ndarray, np.ndarray]
-) -> None:
+def test_a_model_resumes_from_json_as_if_never_interrupted(recipe: Recipe, data: tuple[np.ndarray, np.ndarray]) -> None:
     rows, truth = data
     whole = taught(recipe, rows, truth)
     stored = taught(recipe, rows[:250], truth[:250]).snapshot().model_dump_json()
