@@ -252,7 +252,9 @@ class _Batch:
     def _wake(self, borrower_id: str, day: int, record: Record, event: DayClosed) -> None:
         redelivered = self._is_redelivered(borrower_id, record)
         account = self._accounts[borrower_id]
-        if redelivered or rules_of.next_wake(account, self._engine.rules.account, LABEL_DAYS) > day:
+        due = rules_of.next_wake(account, self._engine.rules.account, LABEL_DAYS)
+        # What woke it may have been settled since: a state must not depend on when it was last loaded.
+        if redelivered or not 0 < due <= day:
             self._engine.schedule(record.partition, account)
             return
         self._step(rules_of.close_day(account, day, self._engine.rules.account), record, event)

@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,12 +24,21 @@ COMMAND = [sys.executable, "-m", "streams.cli"]
 class Process:
     """A riskmon process with its log."""
 
-    def __init__(self, command: str, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        command: str,
+        environment: Mapping[str, str],
+        log: Path,
+        launcher: Sequence[str] = COMMAND,
+        before: Callable[[], None] | None = None,
+    ) -> None:
         self.log = log
         self.metrics_port = free_port()
-        arguments = [*COMMAND, command, "--metrics-port", str(self.metrics_port)]
+        arguments = [*launcher, command, "--metrics-port", str(self.metrics_port)]
         with log.open("ab") as out:
-            self.child = subprocess.Popen(arguments, env=os.environ | environment, stdout=out, stderr=out)
+            self.child = subprocess.Popen(
+                arguments, env=os.environ | environment, stdout=out, stderr=out, preexec_fn=before
+            )
 
     def tail(self) -> str:
         """The end of its log."""
@@ -39,6 +49,8 @@ class Process:
 
     def stop(self) -> None:
         """Ask it to end, and see that it does."""
+        # A suspended process hears of its end only when it goes on.
+        self.child.send_signal(signal.SIGCONT)
         self.child.terminate()
         self.child.wait(30)
 
@@ -54,8 +66,8 @@ def environment(kafka: Connection, model: Path, home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running(command: str, env: Mapping[str, str], log: Path) -> Iterator[Process]:
-    process = Process(command, env, log)
+def running(command: str, env: Mapping[str, str], log: Path, launcher: Sequence[str] = COMMAND) -> Iterator[Process]:
+    process = Process(command, env, log, launcher)
     try:
         yield process
     finally:

@@ -92,7 +92,6 @@ class Crew:
 
     def end(self) -> None:
         for name in list(self.members):
-            self.signal(name, signal.SIGCONT)
             self.leave(name)
 
 

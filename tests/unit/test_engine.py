@@ -20,7 +20,7 @@ from streams.messages import Label
 from streams.offline import number_offsets
 from streams.scoring import ScoreBook
 from streams.state import BorrowerState, decode_clock, decode_state
-from tests.factories import opened, payment, tick
+from tests.factories import closed, opened, payment, tick
 
 NOW = datetime.now(UTC)
 PARTITIONS = 2
@@ -183,6 +183,20 @@ def test_bad_messages_are_refused_with_a_reason(book: ScoreBook, key: bytes, val
     result = run.take([record(0, b"B1", opened().to_json()), record(1, key, value)])
     assert [each.reason for each in result.dead_letters] == [reason]
     assert result.dead_letters[0].record.value == value
+
+
+@pytest.mark.parametrize("recovers", [False, True])
+def test_a_tick_leaves_a_closed_loan_alone_whether_or_not_the_worker_has_just_started(
+    book: ScoreBook, recovers: bool
+) -> None:
+    run = Run(book)
+    before_the_close = [opened(), tick(3), payment(20), closed(25)]
+    keys = [b"B1", None, b"B1", b"B1"]
+    run.take([record(at, key, e.to_json()) for at, (key, e) in enumerate(zip(keys, before_the_close, strict=True))])
+    if recovers:
+        run.recover()
+    run.take([record(4, None, tick(70).to_json())])
+    assert decode_state(run.table["B1"]).applied_offset == 3
 
 
 def test_a_tick_raises_days_past_due_and_the_strategy(book: ScoreBook) -> None:

@@ -1,0 +1,13 @@
+"""`python -m tests.integration.wrong_clock DAYS COMMAND …`: riskmon on a machine whose clock is wrong by so many days."""
+
+import sys
+from datetime import UTC, datetime, timedelta
+
+import time_machine
+
+from streams.cli import main
+
+if __name__ == "__main__":
+    shift = timedelta(days=float(sys.argv.pop(1)))
+    with time_machine.travel(datetime.now(UTC) + shift):
+        main()
