@@ -21,8 +21,8 @@ from streams.connection import Connection
 from streams.dead_letter import dead_letter_message
 from streams.engine import DeadLetter, Record
 from streams.lesson import ELIGIBLE, Lesson
-from streams.messages import Alert, Label, ModelSnapshot
-from streams.model_feed import PARTITION, at_newest
+from streams.messages import Alert, Label
+from streams.model_feed import PARTITION, at_newest, decode_snapshot
 from streams.settings import Settings
 from streams.sink import Message, Sink
 from streams.topics import ALERTS, LABELS, MODELS
@@ -40,23 +40,35 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._sink = Sink(settings.kafka)
-        self._consumer: AIOKafkaConsumer | None = None
-        self._saved_at = 0.0
-        self._saved_offset = 0
         self.started = False
         self.lesson = Lesson()
+        self._saved_at = 0.0
+        self._saved_offset = 0
+        # Counts what the group decides about the labels; the lesson is loaded anew for each time they are ours.
+        self._assignment = 0
+        self._loaded_for = 0
+        self._is_ours = False
 
     async def run(self) -> None:
         """Learn until cancelled."""
-        consumer = self._consumer = self._settings.kafka.consumer(
-            group_id=f"{self._settings.application}-learner", auto_offset_reset="earliest"
+        settings = self._settings
+        consumer = settings.kafka.consumer(
+            group_id=f"{settings.application}-learner",
+            auto_offset_reset="earliest",
+            session_timeout_ms=round(settings.session_seconds * 1000),
+            heartbeat_interval_ms=round(settings.session_seconds * 200),
         )
         await consumer.start()
         self.started = True
         try:
             consumer.subscribe([LABELS], listener=self)
             while True:
-                fetched = await consumer.getmany(timeout_ms=500, max_records=500)
+                if self._is_ours and not self._is_loaded():
+                    await self._load(consumer)
+                # Few at a time, so that heartbeats are sent between them.
+                fetched = await consumer.getmany(timeout_ms=500, max_records=100)
+                if not self._is_loaded():
+                    continue
                 for messages in fetched.values():
                     await self._take([Record(m.partition, m.offset, m.key, m.value, m.timestamp) for m in messages])
                 if self._is_unsaved() and time.monotonic() - self._saved_at >= _SNAPSHOT_SECONDS:
@@ -68,17 +80,31 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Leave what is learnt to the next learner."""
-        if _LABELS_PARTITION in revoked and self._is_unsaved():
-            await self._save()
+        if _LABELS_PARTITION in revoked:
+            if self._is_loaded() and self._is_unsaved():
+                await self._save()
+            self._assignment += 1
+            self._is_ours = False
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Labels are taken once the newest snapshot is loaded: the consumer fetches before this has returned."""
+        if _LABELS_PARTITION in assigned:
+            self._assignment += 1
+            self._is_ours = True
+
+    async def _load(self, consumer: AIOKafkaConsumer) -> None:
         """Take up where the newest snapshot stands, whoever wrote it."""
-        if _LABELS_PARTITION in assigned and self._consumer is not None:
-            self.lesson = await newest_lesson(self._settings.kafka)
-            self._saved_offset = self.lesson.next_offset
-            self._consumer.seek(_LABELS_PARTITION, self.lesson.next_offset)
-            self._show()
-            _log.info("learning from label offset %d on", self.lesson.next_offset)
+        assignment = self._assignment
+        lesson = await newest_lesson(self._settings.kafka)
+        if assignment != self._assignment:
+            return
+        consumer.seek(_LABELS_PARTITION, lesson.next_offset)
+        self.lesson, self._saved_offset, self._loaded_for = lesson, lesson.next_offset, assignment
+        self._show()
+        _log.info("learning from label offset %d on", lesson.next_offset)
+
+    def _is_loaded(self) -> bool:
+        return self._is_ours and self._loaded_for == self._assignment
 
     def _is_unsaved(self) -> bool:
         return self.lesson.next_offset > self._saved_offset
@@ -157,7 +183,7 @@ async def newest_lesson(kafka: Connection) -> Lesson:
     finally:
         await consumer.stop()
     try:
-        return Lesson(ModelSnapshot.model_validate_json(value))
-    except (ValidationError, SnapshotError) as error:
+        return Lesson(decode_snapshot(value))
+    except SnapshotError as error:
         _log.error("the newest snapshot is not usable, learning starts over: %s", error)
         return Lesson()

@@ -47,12 +47,22 @@ class ModelFeed:
 
     def _take(self, value: bytes) -> None:
         try:
-            self.book = self.book.with_snapshot(ModelSnapshot.model_validate_json(value))
-        except (ValidationError, SnapshotError) as error:
+            self.book = self.book.with_snapshot(decode_snapshot(value))
+        except SnapshotError as error:
             _log.error("a model snapshot is not usable and is passed over: %s", error)
             return
         metrics.ONLINE_LABELS.set(self.book.versions.online)
         metrics.ONLINE_WEIGHT.set(self.book.online_weight)
+
+
+def decode_snapshot(value: bytes) -> ModelSnapshot:
+    """A snapshot from the topic. Raises `SnapshotError`, in one line, if it is of another format or damaged."""
+    try:
+        return ModelSnapshot.model_validate_json(value)
+    except ValidationError as error:
+        wrong = {each["loc"]: each["msg"] for each in error.errors(include_url=False)}
+        place = ("schema_version",) if ("schema_version",) in wrong else next(iter(wrong))
+        raise SnapshotError(f"{'.'.join(map(str, place)) or 'JSON'}: {wrong[place]}") from None
 
 
 async def at_newest(kafka: Connection) -> AIOKafkaConsumer:

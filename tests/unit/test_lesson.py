@@ -2,10 +2,8 @@
 
 import json
 import logging
-from datetime import date
 from random import Random
 
-import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -14,47 +12,16 @@ from streams.features import FEATURE_NAMES
 from streams.lesson import JUDGED, Lesson
 from streams.messages import Label, ModelSnapshot
 from streams.model_feed import ModelFeed
-from streams.scoring import OnlineBook, ScoreBook
+from streams.scoring import ScoreBook
 from streams.settings import Settings
+from tests.lessons import drifting_labels
 
 LABELS = 900
 
 
-def label(number: int, draw: Random, shown: OnlineBook | None) -> Label:
-    """A label whose outcome follows days past due; from label 400 on the risk doubles. Scored as a worker would."""
-    features = [round(draw.expovariate(0.2), 2) for _ in FEATURE_NAMES]
-    risk = 1 / (1 + np.exp(2.5 - 0.25 * features[0]))
-    rows = np.array([features])
-    said = {name: float(scorer.predict(rows)[0]) for name, scorer in shown.scorers.items()} if shown else {}
-    return Label(
-        borrower_id=f"B{number}",
-        origin_partition=number % 2,
-        origin_offset=number,
-        loan_id=f"L{number}",
-        instalment_number=1,
-        due_date=date.fromordinal(739_000 + number // 20),
-        scored_on=date.fromordinal(738_990 + number // 20),
-        features=features,
-        forest_score=float(risk),
-        online_score=said.get("adagrad", float(risk)),
-        blended_score=float(risk),
-        forest_version="v",
-        online_version=number,
-        online_scores=said,
-        outcome=draw.random() < min(risk * (1 + (number > 400)), 0.95),
-    )
-
-
 @pytest.fixture(scope="module")
 def labels() -> list[Label]:
-    draw, lesson, made = Random(6), Lesson(), []
-    shown = None
-    for number in range(LABELS):
-        made.append(label(number, draw, shown))
-        lesson.learn(made[-1], number)
-        if number % 100 == 99:
-            shown = OnlineBook.from_snapshot(lesson.snapshot())
-    return made
+    return drifting_labels(LABELS)
 
 
 def restored(lesson: Lesson) -> Lesson:
