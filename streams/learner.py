@@ -22,7 +22,7 @@ from streams.dead_letter import dead_letter_message
 from streams.engine import DeadLetter, Record
 from streams.lesson import ELIGIBLE, Lesson
 from streams.messages import Alert, Label
-from streams.model_feed import PARTITION, at_newest, decode_snapshot
+from streams.model_feed import decode_snapshot, newest_snapshot
 from streams.settings import Settings
 from streams.sink import Message, Sink
 from streams.topics import ALERTS, LABELS, MODELS
@@ -174,14 +174,9 @@ async def newest_lesson(kafka: Connection) -> Lesson:
     A snapshot of another format is not taken over: the learner starts again with the oldest label still on the
     topic, and until it has been judged on enough labels the forest decides alone.
     """
-    consumer = await at_newest(kafka)
-    try:
-        end = (await consumer.end_offsets([PARTITION]))[PARTITION]
-        if await consumer.position(PARTITION) >= end:
-            return Lesson()
-        value = (await consumer.getone()).value
-    finally:
-        await consumer.stop()
+    value = await newest_snapshot(kafka)
+    if value is None:
+        return Lesson()
     try:
         return Lesson(decode_snapshot(value))
     except SnapshotError as error:

@@ -17,7 +17,7 @@ from streams.scoring import ScoreBook
 from streams.topics import MODELS
 
 _log = logging.getLogger(__name__)
-PARTITION = TopicPartition(MODELS, 0)
+_PARTITION = TopicPartition(MODELS, 0)
 _RETRY_SECONDS = 2.0
 
 
@@ -37,8 +37,18 @@ class ModelFeed:
                 _log.warning("the models topic cannot be read, trying again: %s", error)
                 await asyncio.sleep(_RETRY_SECONDS)
 
+    async def catch_up(self) -> None:
+        """Put the newest snapshot in force at once, so that a restart does not score by the forest alone at first."""
+        try:
+            value = await newest_snapshot(self._kafka)
+        except KafkaError as error:
+            _log.warning("the newest models cannot be read, those in force stay: %s", error)
+            return
+        if value is not None:
+            self._take(value)
+
     async def _follow(self) -> None:
-        consumer = await at_newest(self._kafka)
+        consumer = await _at_newest(self._kafka)
         try:
             async for message in consumer:
                 self._take(message.value)
@@ -65,15 +75,25 @@ def decode_snapshot(value: bytes) -> ModelSnapshot:
         raise SnapshotError(f"{'.'.join(map(str, place)) or 'JSON'}: {wrong[place]}") from None
 
 
-async def at_newest(kafka: Connection) -> AIOKafkaConsumer:
+async def newest_snapshot(kafka: Connection) -> bytes | None:
+    """The last message of the models topic as it stands there; None if there is none yet."""
+    consumer = await _at_newest(kafka)
+    try:
+        end = (await consumer.end_offsets([_PARTITION]))[_PARTITION]
+        return (await consumer.getone()).value if await consumer.position(_PARTITION) < end else None
+    finally:
+        await consumer.stop()
+
+
+async def _at_newest(kafka: Connection) -> AIOKafkaConsumer:
     """A started consumer of the models topic, positioned on the newest snapshot, if there is one."""
     consumer = kafka.consumer()
     try:
         await consumer.start()
-        consumer.assign([PARTITION])
-        end = (await consumer.end_offsets([PARTITION]))[PARTITION]
-        begin = (await consumer.beginning_offsets([PARTITION]))[PARTITION]
-        consumer.seek(PARTITION, max(end - 1, begin))
+        consumer.assign([_PARTITION])
+        end = (await consumer.end_offsets([_PARTITION]))[_PARTITION]
+        begin = (await consumer.beginning_offsets([_PARTITION]))[_PARTITION]
+        consumer.seek(_PARTITION, max(end - 1, begin))
     except BaseException:
         await consumer.stop()
         raise

@@ -93,6 +93,8 @@ class Worker:
         # flow going again itself, once it has sought.
         self.app.consumer.stop_flow()
         await self.app.consumer.wait_for_stopped_flow()
+        if self._settings.online:
+            await self._feed.catch_up()
         async with self._lock:
             committed = await committed_offsets(self._settings.kafka, self._settings.application, EVENTS)
             self._continuity = Continuity({tp.partition: offset for tp, offset in committed.items()})
