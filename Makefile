@@ -3,10 +3,11 @@ PYTHON ?= python3.11
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint setup lock clean
+.PHONY: help demo test faults lint setup lock clean
 help:
 	@echo "make demo   set up and run everything on a local Kafka, until Ctrl-C"
 	@echo "make test   set up, check and run all tests"
+	@echo "make faults the fault and fuzz tests at full length, about half an hour"
 	@echo "make lint   ruff and mypy"
 	@echo "make lock   pin the dependencies anew"
 	@echo "make clean  remove what was built here"
@@ -16,6 +17,9 @@ demo: $(STAMP)
 
 test: $(STAMP) lint
 	$(VENV)/bin/python -m pytest
+
+faults: $(STAMP)
+	$(VENV)/bin/python -m pytest --long -s tests/integration/test_faults.py tests/integration/test_hostile.py tests/unit/test_hostile.py
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

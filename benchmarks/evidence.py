@@ -39,6 +39,7 @@ from streams.features import FEATURE_NAMES
 from streams.lesson import Lesson
 from streams.offline import number_offsets, run_with_learner
 from streams.scoring import ScoreBook
+from streams.settings import Settings
 
 Floats = NDArray[np.float64]
 DOCS = Path(__file__).parent.parent / "docs"
@@ -91,8 +92,8 @@ def main() -> None:
     asked = parser.parse_args()
     started = time.monotonic()
     history = simulated_history(_HISTORY, Rules())
-    train = split_by_borrower_and_time(history).train
-    trained = train_forest(history, feature_names=FEATURE_NAMES, seed=_HISTORY.seed)
+    train = split_by_borrower_and_time(history.outcomes).train
+    trained = train_forest(history, Settings().policy(), _HISTORY.seed)
     rule = Rule.fit(train.X, train.y)
     jobs = [(scenario, seed) for seed in asked.seeds for scenario in SCENARIOS]
     with ProcessPoolExecutor(asked.processes) as pool:
@@ -101,7 +102,7 @@ def main() -> None:
         "command": "make evidence",
         "portfolios": {"borrowers": _BORROWERS, "days": _DAYS, "shock_day": SHOCK_DAY, "seeds": list(asked.seeds)},
         "scenarios": {name: vars(shock) if shock else None for name, shock in SCENARIOS.items()},
-        "forest_test": trained.report["test"]["log_loss"],
+        "forest_test": trained.report.test.log_loss,
         "results": {name: _summary([run for run in runs if run["scenario"] == name]) for name in SCENARIOS},
         "recovered_after": {
             name: {

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.training import TrainingSet
+from models.fairness import Person
+from models.training import History, TrainingSet
 from producers.simulator import SimulationConfig, simulate
+from streams.account import AccountRules
 from streams.engine import Record, Rules
+from streams.events import LoanOpened
+from streams.features import ROW_NAMES, SEED_FEATURE_NAMES, columns, loan_row
 from streams.messages import Label
 from streams.offline import number_offsets, run_offline
 from streams.scoring import ScoreBook
+from streams.state import CLOCK_PREFIX, decode_state
+from streams.watch import LABEL_DAYS
 
 
-def simulated_history(config: SimulationConfig, rules: Rules) -> TrainingSet:
+def simulated_history(config: SimulationConfig, rules: Rules) -> History:
     """Simulate, run the events through the engine unscored, and collect the labels it emits."""
     table: dict[str, bytes] = {}
+    people: dict[str, Person] = {}
     labels = [
         Label.model_validate_json(outgoing.value)
-        for result in run_offline(_records(config), ScoreBook(None), rules, table)
+        for result in run_offline(_records(config, people), ScoreBook(None), rules, table)
         for _, outgoing in result.outgoing
         if outgoing.kind == "label"
     ]
-    return training_set(labels)
+    name = f"simulated history: {config.borrowers:,} borrowers, {config.days} days, seed {config.seed}"
+    return History(training_set(labels), _open_loans(table, rules.account), people, name)
 
 
 def training_set(labels: list[Label]) -> TrainingSet:
@@ -35,10 +44,25 @@ def training_set(labels: list[Label]) -> TrainingSet:
         y=np.array([label.outcome for label in labels], dtype=np.int64),
         borrower=np.array([label.borrower_id for label in labels]),
         scored_on=np.array([label.scored_on.toordinal() for label in labels]),
-        due_on=np.array([label.due_date.toordinal() for label in labels]),
+        known_on=np.array([label.due_date.toordinal() + LABEL_DAYS for label in labels]),
     )
 
 
-def _records(config: SimulationConfig) -> Iterator[Record]:
-    messages = ((each.partition, each.key, each.event.to_json()) for each in simulate(config))
-    return number_offsets(messages, lambda key: zlib.crc32(key) % config.partitions, round(time.time() * 1000))
+def _open_loans(table: Mapping[str, bytes], rules: AccountRules) -> NDArray[np.float64]:
+    """The rows of `SEED_FEATURES` of all loans that are open in the engine's table."""
+    accounts = [decode_state(row).account for key, row in table.items() if not key.startswith(CLOCK_PREFIX)]
+    rows = [loan_row(loan, account, rules) for account in accounts for loan in account.loans if not loan.closed]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(ROW_NAMES))[:, columns(SEED_FEATURE_NAMES)]
+
+
+def _records(config: SimulationConfig, people: dict[str, Person]) -> Iterator[Record]:
+    """The simulation's records; `people` is told who they are about on the way."""
+
+    def messages() -> Iterator[tuple[int | None, bytes | None, bytes]]:
+        for each in simulate(config):
+            if isinstance(each.event, LoanOpened):
+                profile = each.event.profile
+                people[each.event.borrower_id] = Person(profile.gender, profile.age)
+            yield each.partition, each.key, each.event.to_json()
+
+    return number_offsets(messages(), lambda key: zlib.crc32(key) % config.partitions, round(time.time() * 1000))

@@ -1,4 +1,4 @@
-"""The forest on disk: one file of arrays and one of JSON, each named by a digest that is checked before use."""
+"""The model on disk: one file of arrays and one of JSON, each named by a digest that is checked before use."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from models.forest import Calibration, Forest
+from models.segments import Segmenter
+from models.targets import CONTRACTS, Target
 
-_FORMAT = 1
+CARD_TEXT = "MODEL_CARD.md"
+_FORMAT = 2
 _ARRAYS = ("roots", "left", "right", "feature", "threshold", "probability")
 
 
@@ -22,13 +26,23 @@ class ModelError(ValueError):
     """A model file that is missing, damaged or for other features; the text says which and what to do."""
 
 
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What a worker serves: a forest, what it tells, and the segments found in the same data."""
+
+    forest: Forest
+    segmenter: Segmenter
+    target: Target
+
+
 def exists(folder: Path) -> bool:
-    """Whether a forest was saved there."""
+    """Whether a model was saved there."""
     return (folder / "model.json").exists()
 
 
-def save(forest: Forest, report: dict[str, Any], folder: Path) -> str:
-    """Write the forest; returns its version, the start of the arrays' digest. Same forest, same bytes."""
+def save(model: Model, report: dict[str, Any], card_text: str, folder: Path) -> str:
+    """Write the model; returns its version, the start of the arrays' digest. Same model, same bytes."""
+    forest = model.forest
     folder.mkdir(parents=True, exist_ok=True)
     arrays = _arrays_to_bytes(forest)
     digest = hashlib.sha256(arrays).hexdigest()
@@ -37,22 +51,27 @@ def save(forest: Forest, report: dict[str, Any], folder: Path) -> str:
         "version": digest[:12],
         "arrays_file": f"forest-{digest[:12]}.npz",
         "arrays_sha256": digest,
-        "feature_names": list(forest.feature_names),
+        "target": model.target,
+        "features": [feature._asdict() for feature in CONTRACTS[model.target]],
         "depth": forest.depth,
         "calibration": {"slope": forest.calibration.slope, "intercept": forest.calibration.intercept},
+        "segments": model.segmenter.to_json(),
         "report": report,
     }
     card["card_sha256"] = _card_digest(card)
     _write(folder / str(card["arrays_file"]), arrays)
+    _write(folder / CARD_TEXT, card_text.encode())
     # The card is written last: until it is there, the folder still holds the old model, whole.
     _write(folder / "model.json", json.dumps(card, indent=2).encode())
     return str(card["version"])
 
 
-def load(folder: Path, feature_names: tuple[str, ...]) -> Forest:
-    """Read a forest. Raises `ModelError` unless both digests and the features agree."""
+def load(folder: Path) -> Model:
+    """Read a model. Raises `ModelError` unless both digests and the features' names, units and order agree."""
     card = _load_card(folder / "model.json")
-    if tuple(card["feature_names"]) != feature_names:
+    target = Target(card["target"])
+    contract = CONTRACTS[target]
+    if card["features"] != [feature._asdict() for feature in contract]:
         raise ModelError(f"the forest in {folder} was trained on other features: train it again (`riskmon train`)")
     path = folder / str(card["arrays_file"])
     try:
@@ -63,13 +82,14 @@ def load(folder: Path, feature_names: tuple[str, ...]) -> Forest:
         raise ModelError(f"{path} does not have the digest in model.json: it is damaged or was tampered with")
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         parts = {name: arrays[name] for name in _ARRAYS}
-    return Forest(
-        feature_names=feature_names,
+    forest = Forest(
+        feature_names=tuple(feature.name for feature in contract),
         depth=int(card["depth"]),
         calibration=Calibration(**card["calibration"]),
         version=str(card["version"]),
         **parts,
     )
+    return Model(forest, Segmenter.from_json(card["segments"]), target)
 
 
 def _load_card(path: Path) -> dict[str, Any]:
@@ -82,7 +102,10 @@ def _load_card(path: Path) -> dict[str, Any]:
     if not isinstance(card, dict) or card.get("card_sha256") != _card_digest(card):
         raise ModelError(f"{path} does not have the digest it names: it is damaged or was tampered with")
     if card["format"] != _FORMAT:
-        raise ModelError(f"{path} has format {card['format']}, this riskmon reads {_FORMAT}")
+        raise ModelError(
+            f"{path} has format {card['format']} (format 1 has no segments), but this riskmon reads {_FORMAT}: "
+            "train again (`riskmon train`)"
+        )
     return card
 
 

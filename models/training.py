@@ -1,23 +1,30 @@
-"""Training the forest: split by borrower and by time, calibrated on borrowers it has not seen, judged on others."""
+"""Training a forest: split by borrower and by time, calibrated on borrowers it has not seen, judged on others."""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.calibration import calibration_curve
+from pydantic import TypeAdapter
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, brier_score_loss, confusion_matrix, log_loss, roc_auc_score
 
+from models.clustering import fit_segments
+from models.costs import CostReport, Policy, cost_report
+from models.evaluation import Evaluation, Importance, evaluate, importances
+from models.fairness import GroupRates, Person, fairness
 from models.forest import Calibration, Forest
-from streams.watch import LABEL_DAYS
+from models.segments import Segmenter
+from models.targets import MEANING, Target, feature_names
+from streams.state import Segment
 
+Floats = NDArray[np.float64]
+Outcomes = NDArray[np.int64]
 _LAST_SHARE = 0.3
 _TREES = 100
 _DEPTH = 9
@@ -33,17 +40,31 @@ class TrainingError(ValueError):
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """n scorings: features (n × f), outcome 0 or 1, borrower, day of scoring and due day (ordinals)."""
+    """n scorings: features (n × f), outcome 0 or 1, borrower; days of scoring and of knowing the outcome (ordinals)."""
 
-    X: NDArray[np.float64]
-    y: NDArray[np.int64]
+    X: Floats
+    y: Outcomes
     borrower: NDArray[np.str_]
     scored_on: NDArray[np.int64]
-    due_on: NDArray[np.int64]
+    known_on: NDArray[np.int64]
 
     def where(self, mask: NDArray[np.bool_]) -> TrainingSet:
         """The rows that the mask selects."""
-        return TrainingSet(self.X[mask], self.y[mask], self.borrower[mask], self.scored_on[mask], self.due_on[mask])
+        return TrainingSet(self.X[mask], self.y[mask], self.borrower[mask], self.scored_on[mask], self.known_on[mask])
+
+
+@dataclass(frozen=True)
+class History:
+    """What a forest of the stream's target learns from.
+
+    Scorings with their outcomes; the newest state of every loan (m × `SEED_FEATURES`), from which segments are found;
+    who the borrowers are, for the fairness report only; and a name for the model card.
+    """
+
+    outcomes: TrainingSet
+    loans: Floats
+    people: Mapping[str, Person]
+    name: str
 
 
 @dataclass(frozen=True)
@@ -57,11 +78,53 @@ class Split:
 
 
 @dataclass(frozen=True)
-class TrainedForest:
-    """The forest and the report of its training."""
+class PartReport:
+    """Rows and borrowers of a part, and the share of rows whose outcome was bad."""
+
+    rows: int
+    borrowers: int
+    base_rate: float
+
+
+@dataclass(frozen=True)
+class SegmentReport:
+    """A segment: how many loans it holds, and its centre in the features' units."""
+
+    name: Segment
+    loans: int
+    typical: dict[str, float]
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """All that was found while training; everything but `segments` and `parts` is about the test part."""
+
+    target: Target
+    meaning: str
+    data: str
+    seed: int
+    cut_off: str | None
+    parts: dict[str, PartReport]
+    test: Evaluation
+    importance: tuple[Importance, ...]
+    costs: CostReport
+    fairness: tuple[GroupRates, ...]
+    segments: tuple[SegmentReport, ...]
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The report in JSON's types; amounts are strings."""
+        told: dict[str, Any] = TypeAdapter(TrainingReport).dump_python(self, mode="json")
+        return told
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """The forest, its segments, and the report of the training."""
 
     forest: Forest
-    report: dict[str, Any]
+    segmenter: Segmenter
+    report: TrainingReport
 
 
 def split_by_borrower_and_time(data: TrainingSet) -> Split:
@@ -69,100 +132,94 @@ def split_by_borrower_and_time(data: TrainingSet) -> Split:
     if len(data.y) == 0:
         raise TrainingError("no outcome is known yet: the history is too short")
     cut_off = int(np.quantile(data.scored_on, 1 - _LAST_SHARE))
-    group = np.array([zlib.crc32(name.encode()) % _GROUPS for name in data.borrower])
-    known = data.due_on + LABEL_DAYS <= cut_off
-    held_out = np.isin(group, _CALIBRATION_GROUPS)
-    judged = np.isin(group, _TEST_GROUPS)
+    calibration, test = held_out_borrowers(data.borrower)
+    known = data.known_on <= cut_off
     return Split(
-        train=data.where(known & ~held_out & ~judged),
-        calibration=data.where(known & held_out),
-        test=data.where((data.scored_on > cut_off) & judged),
+        train=data.where(known & ~calibration & ~test),
+        calibration=data.where(known & calibration),
+        test=data.where((data.scored_on > cut_off) & test),
         cut_off=cut_off,
     )
 
 
-def train_forest(data: TrainingSet, *, feature_names: tuple[str, ...], seed: int) -> TrainedForest:
+def held_out_borrowers(borrower: NDArray[np.str_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows are for calibration and which for the test: two tenths each, by a hash of the borrower's id."""
+    group = np.array([zlib.crc32(name.encode()) % _GROUPS for name in borrower.tolist()])
+    return np.isin(group, _CALIBRATION_GROUPS), np.isin(group, _TEST_GROUPS)
+
+
+def train_forest(history: History, policy: Policy, seed: int) -> TrainedModel:
     """Fit, calibrate and judge a forest. Raises `TrainingError` where a part is empty or has one class only."""
-    if not np.isfinite(data.X).all():
-        bad = feature_names[int(np.argmin(np.isfinite(data.X).all(axis=0)))]
-        raise TrainingError(f"{bad}: has values that are not finite numbers")
-    split = split_by_borrower_and_time(data)
-    for name, part in (("training", split.train), ("calibration", split.calibration), ("test", split.test)):
-        _require_both_classes(name, part)
+    names = feature_names(Target.NEXT_INSTALMENT)
+    split = split_by_borrower_and_time(history.outcomes)
+    parts = {"train": split.train, "calibration": split.calibration, "test": split.test}
+    classifier, forest = fit_calibrated(
+        names, (split.train.X, split.train.y), (split.calibration.X, split.calibration.y), seed
+    )
+    test = split.test
+    require_both_classes("test", test.y)
+    scores = forest.predict(test.X)
+    segmenter = fit_segments(history.loans, seed)
+    report = TrainingReport(
+        target=Target.NEXT_INSTALMENT,
+        meaning=MEANING[Target.NEXT_INSTALMENT],
+        data=history.name,
+        seed=seed,
+        cut_off=date.fromordinal(split.cut_off).isoformat(),
+        parts={
+            name: PartReport(len(part.y), len(np.unique(part.borrower)), float(part.y.mean()))
+            for name, part in parts.items()
+        },
+        test=evaluate(test.y, scores),
+        importance=importances(classifier, test.X, test.y, names, seed),
+        costs=cost_report((split.calibration.y, forest.predict(split.calibration.X)), (test.y, scores), policy),
+        fairness=fairness(history.people, test.borrower, test.y, scores, policy.strategy),
+        segments=segment_reports(segmenter, history.loans),
+    )
+    return TrainedModel(forest, segmenter, report)
+
+
+def fit_calibrated(
+    names: tuple[str, ...], train: tuple[Floats, Outcomes], calibration: tuple[Floats, Outcomes], seed: int
+) -> tuple[RandomForestClassifier, Forest]:
+    """A random forest fitted on rows and outcomes, with Platt's scaling fitted on others."""
+    for part, (rows, y) in (("training", train), ("calibration", calibration)):
+        _require_finite(names, rows)
+        require_both_classes(part, y)
     classifier = RandomForestClassifier(
         _TREES, max_depth=_DEPTH, min_samples_leaf=_LEAF, max_features="sqrt", random_state=seed, n_jobs=-1
-    ).fit(split.train.X, split.train.y)
-    bare = Forest.from_sklearn(classifier, feature_names, Calibration(), "")
-    calibration = _calibrate(bare.raw(split.calibration.X), split.calibration.y)
-    forest = Forest.from_sklearn(classifier, feature_names, calibration, "")
-    return TrainedForest(forest, _report(forest, classifier, split, seed))
+    ).fit(*train)
+    raw = Forest.from_sklearn(classifier, names, Calibration(), "").raw(calibration[0])
+    return classifier, Forest.from_sklearn(classifier, names, _calibrate(raw, calibration[1]), "")
 
 
-def _require_both_classes(name: str, part: TrainingSet) -> None:
-    if len(np.unique(part.y)) < 2:
+def require_both_classes(part: str, y: Outcomes) -> None:
+    """Raises `TrainingError` unless good and bad outcomes are among them."""
+    if len(np.unique(y)) < 2:
         raise TrainingError(
-            f"the {name} part has {len(part.y)} rows with {int(part.y.sum())} that reached 30 days past due: "
-            "both outcomes are needed; use more borrowers or a longer history"
+            f"the {part} part has {len(y)} rows with {int(y.sum())} bad outcomes, but both good and bad ones are "
+            "needed: use more borrowers or a longer history"
         )
 
 
-def _calibrate(raw: NDArray[np.float64], y: NDArray[np.int64]) -> Calibration:
+def segment_reports(segmenter: Segmenter, loans: Floats) -> tuple[SegmentReport, ...]:
+    """How the loans (m × `SEED_FEATURES`) spread over the segments."""
+    counts = np.bincount(segmenter.nearest(loans), minlength=len(segmenter.names))
+    return tuple(
+        SegmentReport(name, int(count), dict(zip(feature_names(Target.SEED), centre.tolist(), strict=True)))
+        for name, count, centre in zip(segmenter.names, counts, segmenter.typical(), strict=True)
+    )
+
+
+def _require_finite(names: tuple[str, ...], rows: Floats) -> None:
+    finite = np.isfinite(rows).all(axis=0)
+    if not finite.all():
+        raise TrainingError(f"{names[int(np.argmin(finite))]}: has values that are not finite numbers")
+
+
+def _calibrate(raw: Floats, y: Outcomes) -> Calibration:
     """Platt scaling on the log odds (Platt, 1999)."""
     clipped = np.clip(raw, 1e-4, 1 - 1e-4)
     odds = np.log(clipped / (1 - clipped))
     fitted = LogisticRegression(C=1e6).fit(odds[:, None], y)
     return Calibration(float(fitted.coef_[0, 0]), float(fitted.intercept_[0]))
-
-
-def _report(forest: Forest, classifier: RandomForestClassifier, split: Split, seed: int) -> dict[str, Any]:
-    test = split.test
-    scores = forest.predict(test.X)
-    importance = permutation_importance(
-        classifier,
-        test.X,
-        test.y,
-        scoring="roc_auc",
-        n_repeats=3,
-        random_state=seed,
-        max_samples=min(len(test.y), 2000),
-    )
-    seen, expected = calibration_curve(test.y, scores, n_bins=10, strategy="quantile")
-    return {
-        "target": "the next instalment due reaches 30 days past due",
-        "seed": seed,
-        "cut_off": date.fromordinal(split.cut_off).isoformat(),
-        "rows": {"train": len(split.train.y), "calibration": len(split.calibration.y), "test": len(test.y)},
-        "base_rate": {"train": float(split.train.y.mean()), "test": float(test.y.mean())},
-        "test": quality(test.y, scores),
-        "calibration_curve": [
-            {"predicted": float(p), "observed": float(o)} for p, o in zip(expected, seen, strict=True)
-        ],
-        "permutation_importance_auc": {
-            name: float(drop)
-            for name, drop in sorted(
-                zip(forest.feature_names, importance.importances_mean, strict=True), key=lambda each: -each[1]
-            )
-        },
-    }
-
-
-def quality(y: NDArray[np.int64], scores: NDArray[np.float64]) -> dict[str, Any]:
-    """Discrimination and calibration of scores: AUC, PR-AUC, Brier, log loss, lift, confusion at both thresholds."""
-    top = np.argsort(-scores)[: max(len(scores) // 10, 1)]
-    return {
-        "auc": float(roc_auc_score(y, scores)),
-        "pr_auc": float(average_precision_score(y, scores)),
-        "brier": float(brier_score_loss(y, scores)),
-        "log_loss": float(log_loss(y, scores)),
-        "top_decile_lift": float(y[top].mean() / y.mean()),
-        "confusion": {
-            f"{threshold:.2f}": dict(
-                zip(
-                    ("true_negative", "false_positive", "false_negative", "true_positive"),
-                    (int(each) for each in confusion_matrix(y, scores > threshold).ravel()),
-                    strict=True,
-                )
-            )
-            for threshold in (0.50, 0.75)
-        },
-    }

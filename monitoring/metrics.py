@@ -23,6 +23,7 @@ LATENCY_SECONDS = Histogram(
 )
 LAG = Gauge("riskmon_lag_records", "Records of the events topic not yet processed, by partition.", ["partition"])
 BORROWERS = Gauge("riskmon_borrowers", "Borrowers by delinquency bucket and strategy.", ["bucket", "strategy"])
+SEGMENTS = Gauge("riskmon_segment_borrowers", "Borrowers with an open loan, by segment.", ["segment"])
 ARREARS = Gauge("riskmon_arrears_currency_units", "Sum of all arrears.")
 RECOVERY_SECONDS = Gauge("riskmon_recovery_duration_seconds", "Time the last load of recovered state took.")
 BROKER_UP = Gauge("riskmon_broker_up", "1 while Kafka answers this process.")

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,19 +16,6 @@ from producers.simulator import GRACE_DAYS
 from streams.calendar import due_day, instalments_due_before
 from streams.events import DayClosed, EmiMissed, LoanEvent, LoanOpened, PaymentReceived, Profile, Terms
 
-NUMBERS = (
-    "Age",
-    "Monthly_Income",
-    "Num_Dependents",
-    "Loan_Amount",
-    "Loan_Tenure",
-    "Interest_Rate",
-    "Collateral_Value",
-    "Monthly_EMI",
-    "Num_Missed_Payments",
-    "Days_Past_Due",
-)
-COLUMNS = ("Borrower_ID", "Gender", "Employment_Type", *NUMBERS)
 _EMPLOYMENT = {"salaried": "salaried", "self-employed": "self_employed", "self_employed": "self_employed"}
 # A missed instalment that was caught up is paid this long after its due date.
 _LATE_DAYS = GRACE_DAYS + 5
@@ -37,11 +23,7 @@ _LATE_DAYS = GRACE_DAYS + 5
 _LAST_DUE_AGO = 14
 
 
-class TableError(ValueError):
-    """A table that cannot be read; the text names the column."""
-
-
-class _ContradictionError(ValueError):
+class ContradictionError(ValueError):
     """A row no history can lead to."""
 
 
@@ -53,39 +35,11 @@ class ReplayPlan:
     refused: list[tuple[str, str]]
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read and check a CSV or Parquet table. Raises `TableError` for missing columns, gaps and wrong types."""
-    try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={"Borrower_ID": str})
-    except (ValueError, OSError) as error:
-        raise TableError(f"{path} cannot be read as a table: {error}") from error
-    return check_table(frame)
-
-
-def check_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with its numbers as numbers."""
-    missing = [column for column in COLUMNS if column not in frame.columns]
-    if missing:
-        raise TableError(f"the table lacks the column(s) {', '.join(missing)}")
-    if frame.empty:
-        raise TableError("the table has no rows")
-    checked = frame.copy()
-    for column in COLUMNS:
-        if column in NUMBERS:
-            checked[column] = pd.to_numeric(checked[column], errors="coerce")
-        if checked[column].isna().any():
-            row = int(checked[column].isna().to_numpy().argmax()) + 1
-            raise TableError(f"{column}: row {row} is empty or not a number")
-    if checked["Borrower_ID"].duplicated().any():
-        raise TableError("Borrower_ID: two rows have the same id, but each row is one borrower")
-    return checked
-
-
 def plan_replay(frame: pd.DataFrame, as_of: date, partitions: int) -> ReplayPlan:
     """The events of a checked table's borrowers in order of time, then the close of `as_of` on every partition."""
     events: list[LoanEvent] = []
     refused: list[tuple[str, str]] = []
-    for row in _rows(frame):
+    for row in table_rows(frame):
         try:
             events.extend(_history(row, as_of))
         except ValueError as error:
@@ -95,7 +49,8 @@ def plan_replay(frame: pd.DataFrame, as_of: date, partitions: int) -> ReplayPlan
     return ReplayPlan(records + [_tick(as_of, partition) for partition in range(partitions)], refused)
 
 
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def table_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as dictionaries by column."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
@@ -123,8 +78,8 @@ def _history(row: dict[str, Any], as_of: date) -> list[LoanEvent]:
         **names,
         event_id=f"{loan_id}-open",
         occurred_at=_at(first_due - 28, 6),
-        profile=_profile(row),
-        terms=_terms(row, first_due),
+        profile=profile(row),
+        terms=terms(row, first_due),
     )
     events: list[LoanEvent] = [opened]
     counted = sum(due_day(first_due, n) + GRACE_DAYS < as_of.toordinal() for n in _unpaid(due, unpaid_due))
@@ -160,9 +115,9 @@ def _history(row: dict[str, Any], as_of: date) -> list[LoanEvent]:
 def _place(tenure: int, missed: int, dpd: int, as_of: int) -> tuple[int, int]:
     """How many instalments are unpaid, and how many have fallen due. Raises for a row that cannot be."""
     if missed > tenure:
-        raise _ContradictionError(f"{missed} instalments missed of a loan that has {tenure}")
+        raise ContradictionError(f"{missed} instalments missed of a loan that has {tenure}")
     if dpd > GRACE_DAYS and missed == 0:
-        raise _ContradictionError(f"{dpd} days past due, but no instalment missed")
+        raise ContradictionError(f"{dpd} days past due, but no instalment missed")
     if dpd == 0:
         # Late payments need a month each, and the last one must have come in.
         return 0, min(max(missed + 1, 3), tenure)
@@ -171,7 +126,7 @@ def _place(tenure: int, missed: int, dpd: int, as_of: int) -> tuple[int, int]:
     counted = sum(due_day(first_unpaid, n) + GRACE_DAYS < as_of for n in range(1, fell_due + 1))
     if missed >= counted:
         if fell_due + missed - counted > tenure:
-            raise _ContradictionError(f"{missed} missed and {dpd} days past due do not fit into {tenure} instalments")
+            raise ContradictionError(f"{missed} missed and {dpd} days past due do not fit into {tenure} instalments")
         return fell_due, min(max(fell_due + missed - counted, fell_due + 1), tenure)
     # Fewer missed than months gone by: the loan's last instalments are the unpaid ones, none fell due since.
     return missed, tenure
@@ -195,10 +150,11 @@ def _first_due(unpaid: int, due: int, tenure: int, anchor: int) -> tuple[int, in
                 first = date(total // 12, total % 12 + 1, day).toordinal()
                 if due_day(first, months_back + 1) == anchor:
                     return fallen_due, first
-    raise _ContradictionError(f"no monthly due date falls on {wanted.isoformat()} within {tenure} instalments")
+    raise ContradictionError(f"no monthly due date falls on {wanted.isoformat()} within {tenure} instalments")
 
 
-def _profile(row: dict[str, Any]) -> Profile:
+def profile(row: dict[str, Any]) -> Profile:
+    """The borrower as a row describes them."""
     gender = str(row["Gender"]).strip().lower()
     employment = str(row["Employment_Type"]).strip().lower().replace(" ", "-")
     return Profile.model_validate(
@@ -213,7 +169,8 @@ def _profile(row: dict[str, Any]) -> Profile:
     )
 
 
-def _terms(row: dict[str, Any], first_due: int) -> Terms:
+def terms(row: dict[str, Any], first_due: int) -> Terms:
+    """The loan's terms as a row describes them; `first_due` is an ordinal."""
     return Terms(
         principal=_money(row["Loan_Amount"]),
         annual_rate=Decimal(str(round(float(row["Interest_Rate"]), 4))),
@@ -225,7 +182,7 @@ def _terms(row: dict[str, Any], first_due: int) -> Terms:
 
 def _money(value: float) -> Decimal:
     if not math.isfinite(value):
-        raise _ContradictionError("an amount is not a number")
+        raise ContradictionError("an amount is not a number")
     return Decimal(str(value)).quantize(Decimal("0.01"))
 
 

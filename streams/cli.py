@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import signal
 import sys
 import threading
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from models.targets import Target
 from streams.dead_letter_cli import app as dead_letters
 from streams.flags import Bootstrap, MetricsPort, settings_with
 from streams.settings import Settings
@@ -62,12 +64,12 @@ def demo(
     from producers.faults import FaultConfig
     from producers.simulator import SimulationConfig
     from streams.demo import DemoConfig, run_demo
-    from streams.forest_file import ready_forest
+    from streams.forest_file import ready_model
 
     settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port)
     # The view shows what matters; the client's own notes on a broker that is just starting would tear it.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    ready_forest(settings, console.print)
+    ready_model(settings, console.print)
     simulation = SimulationConfig(borrowers=borrowers, days=days, seed=seed, partitions=settings.partitions)
     faults = FaultConfig(duplicates=duplicates, disorder=disorder, malformed=malformed, seed=seed)
     run_demo(settings, DemoConfig(simulation, faults, rate, summary), bootstrap is not None, Console())
@@ -103,20 +105,27 @@ def simulate(
     shock_day: Annotated[int | None, typer.Option(min=0, help="Shock the portfolio on this day.")] = None,
     job_losses: Annotated[float, typer.Option(min=0, max=1, help="Share who lose their job in the shock.")] = 0.15,
     rate_rise: Annotated[float, typer.Option(min=0, help="Percentage points by which rates rise in it.")] = 2,
+    table: Annotated[Path | None, typer.Option(help="Instead of publishing, write a CSV, a row a borrower.")] = None,
+    panel: Annotated[Path | None, typer.Option(help="The same, a row a loan and month.")] = None,
 ) -> None:
-    """Publish simulated borrowers' events."""
+    """Publish simulated borrowers' events, or write the portfolio as a table."""
     from producers.behaviour import Shock
     from producers.faults import FaultConfig, FaultTally
     from producers.publisher import simulated_records
+    from producers.sample import simulated_panel, simulated_snapshot
     from producers.simulator import SimulationConfig
 
     settings = settings_with(bootstrap=bootstrap)
-    partitions = _topics(settings)
     shock = None if shock_day is None else Shock(shock_day, job_losses, rate_rise)
-    config = SimulationConfig(borrowers=borrowers, days=days, seed=seed, partitions=partitions, shock=shock)
+    config = SimulationConfig(borrowers=borrowers, days=days, seed=seed, partitions=settings.partitions, shock=shock)
+    if table or panel:
+        for path, write in ((table, simulated_snapshot), (panel, simulated_panel)):
+            if path:
+                write(config, settings.rules().account).to_csv(path, index=False)
+        return
     faults = FaultConfig(duplicates=duplicates, disorder=disorder, malformed=malformed, seed=seed)
     tally = FaultTally()
-    _publish(settings, simulated_records(config, faults, tally), rate)
+    _publish(settings, simulated_records(replace(config, partitions=_topics(settings)), faults, tally), rate)
 
 
 @app.command()
@@ -129,11 +138,12 @@ def replay(
     rate: Rate = 0,
 ) -> None:
     """Turn a table of borrowers into the dated events that lead to each row's state."""
-    from producers.replay import plan_replay, read_table
+    from producers.replay import plan_replay
+    from producers.tables import BORROWER_COLUMNS, read_table
 
     settings = settings_with(bootstrap=bootstrap)
     day = as_of.date() if as_of else datetime.now(UTC).date() - timedelta(days=1)
-    plan = plan_replay(read_table(file), day, _topics(settings))
+    plan = plan_replay(read_table(file, BORROWER_COLUMNS), day, _topics(settings))
     _publish(settings, plan.records, rate)
     for borrower_id, reason in plan.refused:
         console.print(f"not replayed: {borrower_id}: {reason}", highlight=False)
@@ -148,7 +158,7 @@ def worker(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> Non
 
     from monitoring.health import Health, serving_health
     from streams.broker_watch import BrokerWatch
-    from streams.forest_file import ready_forest
+    from streams.forest_file import ready_model
     from streams.scoring import ScoreBook
     from streams.worker import Worker
 
@@ -159,7 +169,8 @@ def worker(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> Non
     health.not_ready_while("broker away", lambda: watch.away)
     with serving_health(settings, health) as url:
         _log.info("metrics and health at %s", url)
-        book = ScoreBook(ready_forest(settings, console.print))
+        model = ready_model(settings, console.print)
+        book = ScoreBook(model.forest, model.segmenter)
         has_model.set()
         running = Worker(settings, book, _topics(settings, wait=True), watch)
         health.not_ready_while("recovering", lambda: not running.is_loaded)
@@ -209,17 +220,46 @@ def actions(
 
 @app.command()
 def train(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="CSV or Parquet: a monthly panel, or with --target seed a snapshot; without it, history is simulated.",
+        ),
+    ] = None,
+    target: Annotated[Target, typer.Option(help="What the forest is to tell.")] = Target.NEXT_INSTALMENT,
     out: Annotated[Path | None, typer.Option(help="The model's folder; default: where the worker looks.")] = None,
     borrowers: Borrowers = 1500,
     days: Annotated[int, typer.Option(min=180, help="Days of simulated history to learn from.")] = 540,
     seed: Seed = 1,
 ) -> None:
-    """Train the forest on simulated history, and print its report on borrowers and months it has not seen."""
-    from streams.forest_file import train_and_save
+    """Train forest and segments, save them where the worker looks, and print the model card."""
+    from producers.simulator import SimulationConfig
+    from streams.forest_file import keep, train_on_simulation, train_on_table
 
     settings = settings_with()
-    report = train_and_save(out or settings.forest_dir, settings.rules(), borrowers, days, seed)
-    print(json.dumps(report, indent=2))
+    if file:
+        trained = train_on_table(settings, target, file, seed, partial(console.print, highlight=False))
+    else:
+        trained = train_on_simulation(settings, target, SimulationConfig(borrowers=borrowers, days=days, seed=seed))
+    print(keep(trained, out or settings.forest_dir).read_text())
+
+
+@app.command()
+def report(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or Parquet, one row a borrower.")],
+    out: Annotated[Path, typer.Option(help="The HTML page; a CSV of all strategies is put beside it.")] = Path(
+        "report.html"
+    ),
+    seed: Seed = 1,
+) -> None:
+    """Write the portfolio report: one HTML page from overview to each borrower's strategy."""
+    from monitoring.report import write_report
+    from producers.tables import SNAPSHOT_COLUMNS, read_table
+
+    written = write_report(read_table(file, SNAPSHOT_COLUMNS), file.name, settings_with().policy(), seed, out)
+    console.print(f"{written.page} and {written.strategies} are written", highlight=False)
 
 
 @app.command()

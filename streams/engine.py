@@ -19,7 +19,7 @@ from typing import NamedTuple
 from streams import account as rules_of
 from streams.account import AccountRules, EventRefusedError, delinquency_bucket
 from streams.events import AccountEvent, DayClosed, Event, InvalidEventError, decode_event
-from streams.features import loan_features
+from streams.features import loan_row
 from streams.messages import Action, Label
 from streams.reasons import top_reasons
 from streams.scoring import ScoreBook, Scores
@@ -29,6 +29,7 @@ from streams.state import (
     BorrowerState,
     Outgoing,
     PartitionClock,
+    Segment,
     Strategy,
     Watch,
     decode_state,
@@ -114,6 +115,7 @@ class Engine:
         self.rules = rules
         self.lookup = lookup
         self.portfolio: Counter[tuple[str, Strategy]] = Counter()
+        self.segments: Counter[Segment] = Counter()
         self.arrears_minor = 0
         self._partitions: dict[int, _Partition] = {}
 
@@ -121,6 +123,7 @@ class Engine:
         """Start over from recovered table rows, as after a rebalance."""
         self._partitions = {clock.partition: _Partition(clock) for clock in clocks}
         self.portfolio.clear()
+        self.segments.clear()
         self.arrears_minor = 0
         for state in states:
             self.schedule(state.partition, state.account)
@@ -147,6 +150,8 @@ class Engine:
         bucket = delinquency_bucket(watch.days_past_due) if watch.has_open_loan else "closed"
         self.portfolio[bucket, watch.strategy] += change
         self.arrears_minor += change * watch.arrears
+        if watch.segment and watch.has_open_loan:
+            self.segments[watch.segment] += change
 
 
 class _Batch:
@@ -283,7 +288,7 @@ class _Batch:
         for step in self._steps:
             loans = [loan for loan in step.account.loans if not loan.closed]
             owners.append([loan.loan_id for loan in loans])
-            rows.extend(loan_features(loan, step.account, self._engine.rules.account) for loan in loans)
+            rows.extend(loan_row(loan, step.account, self._engine.rules.account) for loan in loans)
         self._result.scored = len(rows)
         scores = iter(_loan_scores(rows, self._book.score(rows))) if rows else iter(())
         for step, loan_ids in zip(self._steps, owners, strict=True):
@@ -314,8 +319,8 @@ class _Batch:
         risk_fell = SEVERITY[judged.watch.strategy] < SEVERITY[judged.previous]
         reasons = []
         if worst:
-            _, parts = self._book.contributions(worst.features)
-            reasons = top_reasons(worst.features, parts, risk_fell=risk_fell)
+            _, parts = self._book.contributions(worst.row)
+            reasons = top_reasons(worst.row, parts, risk_fell=risk_fell)
         loan_id = worst.loan_id if worst else account.loans[-1].loan_id
         loan = next(loan for loan in account.loans if loan.loan_id == loan_id)
         now = rules_of.position(loan, account.as_of, self._engine.rules.account)
@@ -335,6 +340,7 @@ class _Batch:
             delinquency_bucket=delinquency_bucket(now.days_past_due),
             missed_count=now.missed,
             arrears=Decimal(now.arrears) / rules_of.MINOR_UNITS,
+            segment=judged.watch.segment,
             forest_version=self._book.versions.forest,
             online_version=self._book.versions.online,
             caused_by=step.event.event_id,
@@ -371,8 +377,10 @@ def _loan_scores(rows: Sequence[tuple[float, ...]], scores: Scores) -> Iterator[
     names = list(scores.contenders)
     contenders = zip(*(each.tolist() for each in scores.contenders.values()), strict=True) if names else repeat(())
     parts = zip(scores.forest.tolist(), scores.online.tolist(), scores.blend.tolist(), strict=True)
-    for features, (p_forest, p_online, p_blend), those in zip(rows, parts, contenders, strict=False):
-        yield LoanScore("", features, p_forest, p_online, p_blend, dict(zip(names, those, strict=True)))
+    for row, (p_forest, p_online, p_blend), those, segment in zip(
+        rows, parts, contenders, scores.segments, strict=False
+    ):
+        yield LoanScore("", row, p_forest, p_online, p_blend, dict(zip(names, those, strict=True)), segment)
 
 
 def _label(outcome: Outcome, borrower_id: str, record: Record) -> Label:

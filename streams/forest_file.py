@@ -1,39 +1,77 @@
-"""The forest a worker serves: loaded with its digest checked, or trained small on first use."""
+"""The model a worker serves: loaded with its digests checked, or trained small on first use."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from models import store
-from models.forest import Forest
-from streams.engine import Rules
-from streams.features import FEATURE_NAMES
+from models.targets import Target
 from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from models.training import TrainedModel
+    from producers.simulator import SimulationConfig
 
 _FIRST_BORROWERS = 900
 _FIRST_DAYS = 480
 _FIRST_SEED = 1
 
 
-def ready_forest(settings: Settings, say: Callable[[str], None]) -> Forest:
-    """The forest in the settings' folder; where none is, one is trained on simulated history and kept there."""
+def ready_model(settings: Settings, say: Callable[[str], None]) -> store.Model:
+    """The model in the settings' folder; where none is, one is trained on simulated history and kept there."""
     folder = settings.forest_dir
     if not store.exists(folder):
+        from producers.simulator import SimulationConfig
+
         say(f"no forest in {folder} yet: training one on simulated history …")
-        train_and_save(folder, settings.rules(), _FIRST_BORROWERS, _FIRST_DAYS, _FIRST_SEED)
-    return store.load(folder, FEATURE_NAMES)
+        simulation = SimulationConfig(borrowers=_FIRST_BORROWERS, days=_FIRST_DAYS, seed=_FIRST_SEED)
+        keep(train_on_simulation(settings, Target.NEXT_INSTALMENT, simulation), folder)
+    return store.load(folder)
 
 
-def train_and_save(folder: Path, rules: Rules, borrowers: int, days: int, seed: int) -> dict[str, Any]:
-    """Simulate, train, save; returns the training report. Raises `TrainingError` if the history is too short."""
+def train_on_simulation(settings: Settings, target: Target, simulation: SimulationConfig) -> TrainedModel:
+    """Simulate and train. Raises `TrainingError` if the history is too short."""
     # Training needs scikit-learn, which serving does not: it is loaded only here.
     from models.history import simulated_history
+    from models.seed import train_seed
     from models.training import train_forest
-    from producers.simulator import SimulationConfig
+    from producers.sample import simulated_snapshot
 
-    history = simulated_history(SimulationConfig(borrowers=borrowers, days=days, seed=seed), rules)
-    trained = train_forest(history, feature_names=FEATURE_NAMES, seed=seed)
-    store.save(trained.forest, trained.report, folder)
-    return trained.report
+    rules, policy = settings.rules(), settings.policy()
+    if target is Target.SEED:
+        table = simulated_snapshot(simulation, rules.account)
+        return train_seed(table, "a simulated portfolio", policy, simulation.seed)
+    return train_forest(simulated_history(simulation, rules), policy, simulation.seed)
+
+
+def train_on_table(
+    settings: Settings, target: Target, file: Path, seed: int, say: Callable[[str], None]
+) -> TrainedModel:
+    """Train on a lender's own table: a panel, or for the seed's recipe a snapshot. `say` hears of loans left out.
+
+    Raises `TableError` where the table is not what it should be, and `TrainingError` where it is too small.
+    """
+    from models.panel import panel_history
+    from models.seed import train_seed
+    from models.training import train_forest
+    from producers.tables import PANEL_COLUMNS, SNAPSHOT_COLUMNS, read_table
+
+    if target is Target.SEED:
+        return train_seed(read_table(file, SNAPSHOT_COLUMNS), file.name, settings.policy(), seed)
+    panel = read_table(file, PANEL_COLUMNS, key=("Borrower_ID", "Loan_ID", "As_Of"))
+    told = panel_history(panel, file.name, settings.rules().account)
+    for loan_id, reason in told.refused:
+        say(f"not used: {loan_id}: {reason}")
+    return train_forest(told.history, settings.policy(), seed)
+
+
+def keep(trained: TrainedModel, folder: Path) -> Path:
+    """Save the model with its report; returns the path of its card."""
+    from models.card import model_card
+
+    report = trained.report
+    model = store.Model(trained.forest, trained.segmenter, report.target)
+    store.save(model, report.to_json(), model_card(report), folder)
+    return folder / store.CARD_TEXT

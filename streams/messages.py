@@ -12,7 +12,7 @@ from models.online import LinearSnapshot
 from models.record import RecordSnapshot
 from streams.events import Amount, Contract, Identifier, Utc
 from streams.features import FEATURE_NAMES
-from streams.state import Strategy
+from streams.state import Segment, Strategy
 
 LabelOrder = tuple[int, str, str, int]
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -47,6 +47,9 @@ class Action(Contract):
     delinquency_bucket: str
     missed_count: int
     arrears: Amount
+    segment: Segment | None = Field(
+        None, description="Kind of borrower, by the loan that decides the score; the last one known once none is open."
+    )
     forest_version: str
     online_version: int = Field(description="Labels the online model had learnt from; 0 means none.")
     caused_by: Identifier = Field(description="The event_id of the event that changed the strategy.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streams.features import FEATURE_NAMES
+from streams.features import ROW_NAMES
 from streams.messages import Reason
 
 _WORDS = {
@@ -28,18 +28,21 @@ _WORDS = {
     "days_to_next_due": "next instalment due in {:.0f} days",
     "salaried": "salaried ({:.0f})",
     "self_employed": "self-employed ({:.0f})",
+    "monthly_income": "monthly income of {:,.0f}",
+    "loan_amount": "loan of {:,.0f}",
+    "monthly_emi": "monthly instalment of {:,.0f}",
 }
 
 
 def top_reasons(
-    features: Sequence[float], contributions: Sequence[float], *, risk_fell: bool, most: int = 3
+    row: Sequence[float], contributions: Sequence[float], *, risk_fell: bool, most: int = 3
 ) -> list[Reason]:
     """The features that raised the score most, or lowered it most when the strategy was relaxed.
 
-    `contributions` are in units of probability, one a feature, in the order of `FEATURE_NAMES`.
+    `contributions` are in units of probability, one a feature, in the order of `ROW_NAMES` as is the row.
     """
     sign = -1.0 if risk_fell else 1.0
-    ranked = sorted(zip(FEATURE_NAMES, features, contributions, strict=True), key=lambda each: -sign * each[2])
+    ranked = sorted(zip(ROW_NAMES, row, contributions, strict=True), key=lambda each: -sign * each[2])
     return [
         Reason(feature=name, value=value, contribution=part, text=_WORDS[name].format(value))
         for name, value, part in ranked[:most]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +13,28 @@ from models.blend import combine
 from models.contenders import RECIPES
 from models.forest import Forest
 from models.online import LinearScorer, SnapshotError
-from streams.features import FEATURE_NAMES
+from models.segments import Segmenter
+from streams.features import FEATURE_NAMES, SEED_FEATURE_NAMES, columns
 from streams.messages import ModelSnapshot
+from streams.state import Segment
 from streams.watch import ModelVersions
+
+_LEARNT_COLUMNS = columns(FEATURE_NAMES)
+_SEED_COLUMNS = columns(SEED_FEATURE_NAMES)
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Probabilities of n rows: the forest's, the served online model's, their blend, and every contender's."""
+    """Probabilities of n rows: the forest's, the served online model's, their blend, and every contender's.
+
+    And the segment of each row.
+    """
 
     forest: NDArray[np.float64]
     online: NDArray[np.float64]
     blend: NDArray[np.float64]
     contenders: Mapping[str, NDArray[np.float64]]
+    segments: Sequence[Segment | None]
 
 
 @dataclass(frozen=True)
@@ -51,12 +61,13 @@ class OnlineBook:
 
 @dataclass(frozen=True)
 class ScoreBook:
-    """The forest and, once the learner has published them, the newest online models.
+    """The forest with its segments and, once the learner has published them, the newest online models.
 
-    Without a forest every score is 0: so is history gathered from which the first forest is trained.
+    Without a forest every score is 0 and no segment is known: so is history gathered to train the first forest.
     """
 
     forest: Forest | None
+    segmenter: Segmenter | None = None
     online: OnlineBook | None = None
 
     def with_snapshot(self, snapshot: ModelSnapshot) -> ScoreBook:
@@ -76,26 +87,34 @@ class ScoreBook:
         return self.online.weight if self.online else 0.0
 
     def score(self, rows: Sequence[tuple[float, ...]]) -> Scores:
-        """Score n rows of features. Without an online model its probability reads as the forest's."""
-        features = np.array(rows, dtype=np.float64)
-        forest = self.forest.predict(features) if self.forest else np.zeros(len(rows))
+        """Score n rows in the order of `ROW_NAMES`. Without an online model its probability reads as the forest's."""
+        table = np.array(rows, dtype=np.float64)
+        forest = self.forest.predict(table[:, self._forest_columns]) if self.forest else np.zeros(len(rows))
+        segments = self.segmenter.assign(table[:, _SEED_COLUMNS]) if self.segmenter else [None] * len(rows)
         if self.online is None:
-            return Scores(forest, forest, forest, {})
-        contenders = {name: scorer.predict(features) for name, scorer in self.online.scorers.items()}
+            return Scores(forest, forest, forest, {}, segments)
+        learnt = table[:, _LEARNT_COLUMNS]
+        contenders = {name: scorer.predict(learnt) for name, scorer in self.online.scorers.items()}
         served = contenders[self.online.champion]
-        return Scores(forest, served, combine(forest, served, self.online.weight), contenders)
+        return Scores(forest, served, combine(forest, served, self.online.weight), contenders, segments)
 
-    def contributions(self, features: tuple[float, ...]) -> tuple[float, list[float]]:
-        """The base probability, and what each feature added to it in one row's blended score.
+    def contributions(self, row: tuple[float, ...]) -> tuple[float, list[float]]:
+        """The base probability, and what each of `ROW_NAMES` added to it in one row's blended score.
 
         Both models' own contributions, weighted as the blend weights the models; with the base they add up to it.
         """
-        if self.forest is None:
-            return 0.0, [0.0] * len(features)
-        row = np.array([features], dtype=np.float64)
-        base, parts = self.forest.contributions(row)
+        base, parts = 0.0, np.zeros(len(row))
+        asked = np.array([row], dtype=np.float64)
+        if self.forest is not None:
+            base, forest_parts = self.forest.contributions(asked[:, self._forest_columns])
+            parts[self._forest_columns] = forest_parts[0]
         if self.online is not None:
-            weight = self.online.weight
-            online_base, online_parts = self.online.scorers[self.online.champion].contributions(row)
-            base, parts = (1 - weight) * base + weight * online_base, combine(parts, online_parts, weight)
-        return base, [float(part) for part in parts[0]]
+            weight, served = self.online.weight, self.online.scorers[self.online.champion]
+            online_base, online_parts = served.contributions(asked[:, _LEARNT_COLUMNS])
+            base, parts = (1 - weight) * base + weight * online_base, (1 - weight) * parts
+            parts[_LEARNT_COLUMNS] += weight * online_parts[0]
+        return base, [float(part) for part in parts]
+
+    @cached_property
+    def _forest_columns(self) -> list[int]:
+        return columns(self.forest.feature_names) if self.forest else []

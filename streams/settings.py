@@ -7,6 +7,7 @@ them; `RISKMON_CONFIG` names a TOML file. Secrets have no flag: a command line i
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from models.costs import CostTable, Policy
 from streams.account import MINOR_UNITS, AccountRules
 from streams.connection import Connection, SaslMechanism, SecurityProtocol
 from streams.engine import Rules
@@ -79,6 +81,13 @@ class Settings(BaseSettings):
     recovery_above: float = Field(0.75, gt=0, lt=1, description="Score above which recovery is aggressive.")
     relax_margin: float = Field(0.05, ge=0, lt=0.5, description="Fall below a threshold needed to relax a strategy.")
 
+    cost_contact: Decimal = Field(Decimal(2), ge=0, description="Cost of reminding a borrower, currency units.")
+    cost_settlement: Decimal = Field(Decimal(150), ge=0, description="Cost of a settlement, discount included.")
+    cost_recovery: Decimal = Field(Decimal(300), ge=0, description="Cost of aggressive recovery, goodwill included.")
+    cost_loss: Decimal = Field(Decimal(1000), gt=0, description="Loss when a reminder is all that was done.")
+    settlement_saves: float = Field(0.30, ge=0, le=1, description="Share of the loss that a settlement avoids.")
+    recovery_saves: float = Field(0.50, ge=0, le=1, description="Share of the loss that aggressive recovery avoids.")
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -133,4 +142,18 @@ class Settings(BaseSettings):
                 materiality_percent=self.materiality_percent,
             ),
             StrategyRules(self.settlement_from, self.recovery_above, self.relax_margin),
+        )
+
+    def policy(self) -> Policy:
+        """The thresholds in force and the cost table they are judged by."""
+        return Policy(
+            self.rules().strategy,
+            CostTable(
+                contact=self.cost_contact,
+                settlement=self.cost_settlement,
+                recovery=self.cost_recovery,
+                loss=self.cost_loss,
+                settlement_saves=self.settlement_saves,
+                recovery_saves=self.recovery_saves,
+            ),
         )

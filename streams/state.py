@@ -32,6 +32,15 @@ class Strategy(StrEnum):
     RECOVERY = "aggressive_recovery"
 
 
+class Segment(StrEnum):
+    """The seed's four kinds of borrowers, told apart by income, loan, instalment, missed payments and DPD."""
+
+    HIGH_INCOME_LOW_RISK = "high_income_low_default_risk"
+    BALANCED = "balanced"
+    MODERATE_INCOME_HIGH_BURDEN = "moderate_income_high_loan_burden"
+    HIGH_LOAN_HIGHER_RISK = "high_loan_higher_default_risk"
+
+
 class _Value(msgspec.Struct, frozen=True, array_like=True):
     pass
 
@@ -98,7 +107,7 @@ class Snapshot(_Value, frozen=True, array_like=True):
 
 
 class Watch(_Value, frozen=True, array_like=True):
-    """What riskmon thinks of a borrower: the strategy in force, the last score, the open predictions."""
+    """What riskmon thinks of a borrower: strategy in force, last score and segment, open predictions."""
 
     strategy: Strategy = Strategy.REMINDER
     score: float = 0.0
@@ -106,6 +115,7 @@ class Watch(_Value, frozen=True, array_like=True):
     days_past_due: int = 0
     arrears: int = 0
     has_open_loan: bool = True
+    segment: Segment | None = None
 
 
 class Outgoing(_Value, frozen=True, array_like=True):

@@ -7,22 +7,23 @@ from typing import NamedTuple
 
 from streams.account import AccountRules, paid_by, position
 from streams.calendar import due_day
-from streams.features import next_instalment
-from streams.state import Account, Loan, Snapshot, Strategy, Watch, digest
+from streams.features import FEATURE_NAMES, next_instalment
+from streams.state import Account, Loan, Segment, Snapshot, Strategy, Watch, digest
 from streams.strategy import StrategyRules, next_strategy
 
 LABEL_DAYS = 30
 
 
 class LoanScore(NamedTuple):
-    """One loan's features and the probabilities that its next instalment reaches 30 days past due."""
+    """One loan's row (`ROW_NAMES`), the probabilities that its next instalment reaches 30 DPD, and its segment."""
 
     loan_id: str
-    features: tuple[float, ...]
+    row: tuple[float, ...]
     p_forest: float
     p_online: float
     p_blend: float
     p_contenders: dict[str, float]
+    segment: Segment | None
 
 
 class ModelVersions(NamedTuple):
@@ -64,7 +65,13 @@ def judge(
     chosen = next_strategy(watch.strategy, worst.p_blend if worst else None, strategy_rules)
     days_past_due, arrears = _delinquency(account, account_rules)
     after = Watch(
-        chosen, worst.p_blend if worst else 0.0, pending, days_past_due, arrears, has_open_loan=worst is not None
+        chosen,
+        worst.p_blend if worst else 0.0,
+        pending,
+        days_past_due,
+        arrears,
+        has_open_loan=worst is not None,
+        segment=worst.segment if worst else watch.segment,
     )
     return Judgement(after, outcomes, watch.strategy, worst)
 
@@ -112,7 +119,7 @@ def _snapshot(score: LoanScore, account: Account, versions: ModelVersions) -> Sn
         due_day=due_day(loan.first_due, number),
         scored_day=account.as_of,
         priority=digest(f"{score.loan_id}/{number}/{account.as_of}"),
-        features=score.features,
+        features=score.row[: len(FEATURE_NAMES)],
         p_forest=score.p_forest,
         p_online=score.p_online,
         p_blend=score.p_blend,

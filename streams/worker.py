@@ -30,7 +30,7 @@ from streams.progress import committed_offsets
 from streams.scoring import ScoreBook
 from streams.settings import Settings
 from streams.sink import Message, Sink
-from streams.state import decode_clock, decode_state
+from streams.state import Segment, decode_clock, decode_state
 from streams.topics import ACCOUNTS_TABLE, ACTIONS, EVENTS, LABELS
 
 _log = logging.getLogger(__name__)
@@ -216,6 +216,8 @@ class Worker:
     def _show_portfolio(self) -> None:
         for (bucket, strategy), count in self._engine.portfolio.items():
             metrics.BORROWERS.labels(bucket, strategy.value).set(count)
+        for segment in Segment:
+            metrics.SEGMENTS.labels(segment.value).set(self._engine.segments[segment])
         metrics.ARREARS.set(self._engine.arrears_minor / 100)
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from models import store
 from streams.connection import Connection
 from streams.engine import DeadLetter, Rules
-from streams.features import FEATURE_NAMES
 from streams.messages import Action
 from streams.offline import run_offline
 from streams.scoring import ScoreBook
@@ -17,7 +16,8 @@ from tests.integration.support import read_all, read_messages
 async def assert_as_uninterrupted(kafka: Connection, model: Path) -> tuple[dict[str, Action], list[DeadLetter]]:
     """Every state, action and dead letter is there, and nothing else; returns the actions by id and the refusals."""
     expected: dict[str, bytes] = {}
-    book = ScoreBook(store.load(model, FEATURE_NAMES))
+    served = store.load(model)
+    book = ScoreBook(served.forest, served.segmenter)
     results = list(run_offline(await read_all(kafka, EVENTS), book, Rules(), expected))
     await _assert_states(kafka, expected)
     sent = await _actions_by_id(kafka)

@@ -1,4 +1,4 @@
-"""`python -m tests.integration.wrong_clock DAYS COMMAND …`: riskmon on a machine whose clock is wrong by so many days."""
+"""riskmon on a machine with a wrong clock: `python -m tests.integration.wrong_clock DAYS COMMAND …`."""
 
 import sys
 from datetime import UTC, datetime, timedelta

@@ -11,15 +11,16 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from models.forest import Calibration, Forest
+from models.segments import Segmenter
 from producers.faults import MALFORMED_KINDS, FaultConfig, FaultTally
 from producers.publisher import simulated_records
 from producers.simulator import SimulationConfig
 from streams.engine import BatchResult, Engine, Record, Rules
 from streams.features import FEATURE_NAMES
-from streams.messages import Label
+from streams.messages import Action, Label
 from streams.offline import number_offsets
 from streams.scoring import ScoreBook
-from streams.state import BorrowerState, decode_clock, decode_state
+from streams.state import BorrowerState, Segment, decode_clock, decode_state
 from tests.factories import closed, opened, payment, tick
 
 NOW = datetime.now(UTC)
@@ -33,7 +34,11 @@ def book() -> ScoreBook:
     rows = draw.random((600, len(FEATURE_NAMES))) * 40
     risky = rows[:, 0] + draw.normal(0, 6, 600) > 20
     classifier = RandomForestClassifier(15, max_depth=6, random_state=1).fit(rows, risky)
-    return ScoreBook(Forest.from_sklearn(classifier, FEATURE_NAMES, Calibration(), "test"))
+    forest = Forest.from_sklearn(classifier, FEATURE_NAMES, Calibration(), "test")
+    # Two segments, parted at 15 days past due.
+    centres = np.array([[0, 0, 0, 0, 0], [0, 0, 0, 0, 30.0]])
+    names = (Segment.BALANCED, Segment.HIGH_LOAN_HIGHER_RISK)
+    return ScoreBook(forest, Segmenter(np.zeros(5), np.array([1e9, 1e9, 1e9, 1e9, 1]), centres, names))
 
 
 def simulated(faults: FaultConfig, tally: FaultTally) -> list[Record]:
@@ -110,6 +115,19 @@ def test_every_record_ends_somewhere_and_faults_are_told_apart(book: ScoreBook) 
 def test_the_simulation_raises_and_relaxes_strategies(uninterrupted: Run) -> None:
     kinds = {kind for _, kind, _ in uninterrupted.sent}
     assert kinds == {"action", "label"}
+
+
+def test_segments_follow_the_days_past_due_in_actions_and_counts(uninterrupted: Run) -> None:
+    actions = [Action.model_validate_json(value) for _, kind, value in uninterrupted.sent if kind == "action"]
+    open_ones = [action for action in actions if action.score is not None]
+    assert {action.segment for action in open_ones} == {Segment.BALANCED, Segment.HIGH_LOAN_HIGHER_RISK}
+    assert all((action.segment is Segment.BALANCED) == (action.days_past_due <= 15) for action in open_ones)
+    counted = uninterrupted.engine.segments
+    assert counted.total() == sum(n for (bucket, _), n in uninterrupted.engine.portfolio.items() if bucket != "closed")
+    restored = Run(uninterrupted.book)
+    restored.table = uninterrupted.table
+    restored.recover()
+    assert +restored.engine.segments == +counted
 
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])

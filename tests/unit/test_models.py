@@ -1,5 +1,6 @@
-"""Forest, store and training: equal to their libraries, safe to load, and honest about what they have seen."""
+"""Forest, online model, blend and store: equal to their libraries, restorable, and safe to load."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,10 +10,16 @@ from sklearn.ensemble import RandomForestClassifier
 
 from models import store
 from models.forest import Calibration, Forest, ForestInputError
-from models.store import ModelError
-from models.training import TrainingError, TrainingSet, split_by_borrower_and_time, train_forest
+from models.segments import Segmenter
+from models.store import Model, ModelError
+from models.targets import Target
+from streams.features import SEED_FEATURE_NAMES, SEED_FEATURES
+from streams.state import Segment
 
-NAMES = tuple(f"f{number}" for number in range(6))
+NAMES = SEED_FEATURE_NAMES
+SEGMENTER = Segmenter(
+    np.zeros(5), np.ones(5), np.array([[1.0] * 5, [-1.0] * 5]), (Segment.BALANCED, Segment.HIGH_INCOME_LOW_RISK)
+)
 CALIBRATION = Calibration(slope=1.3, intercept=-0.4)
 
 
@@ -58,22 +65,26 @@ def test_contributions_add_up_to_the_calibrated_score(forest: Forest, data: tupl
 def test_a_value_that_is_not_finite_is_named(forest: Forest) -> None:
     rows = np.zeros((2, len(NAMES)))
     rows[1, 4] = np.nan
-    with pytest.raises(ForestInputError, match="f4"):
+    with pytest.raises(ForestInputError, match=NAMES[4]):
         forest.predict(rows)
 
 
 def test_store_gives_back_the_same_forest_and_the_same_bytes(
     forest: Forest, data: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
-    version = store.save(forest, {"auc": 0.9}, tmp_path / "one")
-    loaded = store.load(tmp_path / "one", NAMES)
-    assert (loaded.predict(data[0]) == forest.predict(data[0])).all()
-    assert loaded.version == version == store.save(forest, {}, tmp_path / "two")
+    model = Model(forest, SEGMENTER, Target.SEED)
+    version = store.save(model, {"auc": 0.9}, "text", tmp_path / "one")
+    loaded = store.load(tmp_path / "one")
+    assert (loaded.forest.predict(data[0]) == forest.predict(data[0])).all()
+    assert loaded.segmenter.assign(data[0]) == SEGMENTER.assign(data[0])
+    assert loaded.target is Target.SEED
+    assert loaded.forest.version == version == store.save(model, {}, "", tmp_path / "two")
+    assert (tmp_path / "one" / "MODEL_CARD.md").read_text() == "text"
 
 
 @pytest.mark.parametrize("name", ["arrays", "card"])
 def test_a_tampered_model_is_refused(forest: Forest, tmp_path: Path, name: str) -> None:
-    store.save(forest, {}, tmp_path)
+    store.save(Model(forest, SEGMENTER, Target.SEED), {}, "", tmp_path)
     if name == "arrays":
         path = next(tmp_path.glob("*.npz"))
         content = bytearray(path.read_bytes())
@@ -82,56 +93,38 @@ def test_a_tampered_model_is_refused(forest: Forest, tmp_path: Path, name: str) 
     else:
         path = tmp_path / "model.json"
         card = json.loads(path.read_text())
-        card["calibration"]["slope"] = 9.0
+        card["segments"]["centres"][0][0] = 9.0
         path.write_text(json.dumps(card))
     with pytest.raises(ModelError, match="digest"):
-        store.load(tmp_path, NAMES)
+        store.load(tmp_path)
 
 
-def test_other_features_and_a_missing_model_are_refused(forest: Forest, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="missing"):
-        store.load(tmp_path, NAMES)
-    store.save(forest, {}, tmp_path)
+def rewrite_card(folder: Path, **told: object) -> None:
+    """Change a saved card, with a digest that fits again."""
+    path = folder / "model.json"
+    card = json.loads(path.read_text()) | told
+    del card["card_sha256"]
+    card["card_sha256"] = hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(card))
+
+
+@pytest.mark.parametrize("change", ["name", "unit", "order"])
+def test_other_features_other_units_and_another_order_are_refused(forest: Forest, tmp_path: Path, change: str) -> None:
+    store.save(Model(forest, SEGMENTER, Target.SEED), {}, "", tmp_path)
+    features = [feature._asdict() for feature in SEED_FEATURES]
+    if change == "order":
+        features.reverse()
+    else:
+        features[3][change] = "something else"
+    rewrite_card(tmp_path, features=features)
     with pytest.raises(ModelError, match="other features"):
-        store.load(tmp_path, NAMES[::-1])
+        store.load(tmp_path)
 
 
-def training_set(rows: int, borrowers: int) -> TrainingSet:
-    draw = np.random.default_rng(9)
-    features = draw.normal(0, 1, (rows, len(NAMES)))
-    scored = draw.integers(700_000, 700_400, rows)
-    return TrainingSet(
-        features,
-        (features[:, 0] + draw.normal(0, 0.5, rows) > 1).astype(np.int64),
-        np.array([f"B{each}" for each in draw.integers(0, borrowers, rows)]),
-        scored,
-        scored + 20,
-    )
-
-
-def test_no_borrower_and_no_later_month_stands_on_both_sides() -> None:
-    split = split_by_borrower_and_time(training_set(4000, 300))
-    parts = (split.train, split.calibration, split.test)
-    names = [set(part.borrower.tolist()) for part in parts]
-    assert all(names)
-    assert len(set().union(*names)) == sum(map(len, names))
-    assert max(split.train.due_on.max(), split.calibration.due_on.max()) + 30 <= split.cut_off
-    assert split.test.scored_on.min() > split.cut_off
-
-
-def test_training_reports_on_what_it_has_not_seen_and_repeats_itself() -> None:
-    data = training_set(4000, 300)
-    first, again = (train_forest(data, feature_names=NAMES, seed=4) for _ in range(2))
-    assert first.report == again.report
-    assert first.report["test"]["auc"] > 0.85
-    assert max(first.report["permutation_importance_auc"], key=first.report["permutation_importance_auc"].get) == "f0"
-
-
-def test_what_cannot_train_is_said() -> None:
-    data = training_set(4000, 300)
-    one_class = TrainingSet(data.X, np.zeros_like(data.y), data.borrower, data.scored_on, data.due_on)
-    with pytest.raises(TrainingError, match="both outcomes are needed"):
-        train_forest(one_class, feature_names=NAMES, seed=1)
-    data.X[3, 2] = np.inf
-    with pytest.raises(TrainingError, match="f2"):
-        train_forest(data, feature_names=NAMES, seed=1)
+def test_a_missing_model_and_one_of_the_time_before_segments_are_refused(forest: Forest, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="missing"):
+        store.load(tmp_path)
+    store.save(Model(forest, SEGMENTER, Target.SEED), {}, "", tmp_path)
+    rewrite_card(tmp_path, format=1)
+    with pytest.raises(ModelError, match=r"no segments.*train again"):
+        store.load(tmp_path)

@@ -12,7 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 from models.contenders import RECIPES
 from models.forest import Calibration, Forest
 from models.online import LinearScorer, LinearSnapshot, OnlineModel, Recipe, SnapshotError
-from streams.features import FEATURE_NAMES
+from streams.features import FEATURE_NAMES, ROW_NAMES, SEED_FEATURE_NAMES, columns
 from streams.scoring import OnlineBook, ScoreBook
 
 BY_NAME = {recipe.name: recipe for recipe in RECIPES}
@@ -87,19 +87,24 @@ def test_a_snapshot_of_another_recipe_is_refused(damage: str) -> None:
 
 @pytest.fixture(scope="module")
 def books(data: tuple[np.ndarray, np.ndarray]) -> list[ScoreBook]:
-    """The same forest, shallow and deep, alone and with each served recipe at several weights."""
+    """A shallow forest, a deep one and one of the seed's features; alone and with each recipe at several weights."""
     rows, truth = data
     made = []
-    for depth, calibration in ((2, Calibration()), (9, Calibration(1.4, -0.3))):
-        classifier = RandomForestClassifier(20, max_depth=depth, random_state=2).fit(rows, truth.astype(int))
-        forest = Forest.from_sklearn(classifier, FEATURE_NAMES, calibration, "v")
+    for depth, calibration, names in (
+        (2, Calibration(), FEATURE_NAMES),
+        (9, Calibration(1.4, -0.3), FEATURE_NAMES),
+        (4, Calibration(), SEED_FEATURE_NAMES),
+    ):
+        table = np.hstack([rows, 100 * rows[:, : len(ROW_NAMES) - WIDTH]])[:, columns(names)]
+        classifier = RandomForestClassifier(20, max_depth=depth, random_state=2).fit(table, truth.astype(int))
+        forest = Forest.from_sklearn(classifier, names, calibration, "v")
         made.append(ScoreBook(forest))
         scorers = {
             recipe.name: LinearScorer.from_snapshot(recipe, FEATURE_NAMES, taught(recipe, rows, truth).snapshot())
             for recipe in RECIPES
         }
         made += [
-            ScoreBook(forest, OnlineBook(scorers, recipe.name, weight, 600))
+            ScoreBook(forest, online=OnlineBook(scorers, recipe.name, weight, 600))
             for recipe in RECIPES
             for weight in (0.0, 0.37, 1.0)
         ]
@@ -109,25 +114,26 @@ def books(data: tuple[np.ndarray, np.ndarray]) -> list[ScoreBook]:
 extreme = st.one_of(st.floats(0, 400), st.sampled_from([0.0, 1e-9, 0.5, 1.0, 100.0, 365.0, 1e6]))
 
 
-@given(st.lists(extreme, min_size=WIDTH, max_size=WIDTH))
-def test_reasons_add_up_to_the_blended_score(books: list[ScoreBook], features: list[float]) -> None:
+@given(st.lists(extreme, min_size=len(ROW_NAMES), max_size=len(ROW_NAMES)))
+def test_reasons_add_up_to_the_blended_score(books: list[ScoreBook], row: list[float]) -> None:
     for book in books:
-        base, parts = book.contributions(tuple(features))
-        assert base + sum(parts) == pytest.approx(book.score([tuple(features)]).blend[0], abs=1e-9)
+        base, parts = book.contributions(tuple(row))
+        assert base + sum(parts) == pytest.approx(book.score([tuple(row)]).blend[0], abs=1e-9)
 
 
 def test_the_online_models_own_causes_show_when_it_carries_the_score(books: list[ScoreBook]) -> None:
     """A shallow forest splits on few features; the online model's weight on others must not be hidden."""
-    row = tuple(np.linspace(0, 9, WIDTH).tolist())
+    features = np.linspace(0, 9, WIDTH)
+    row = (*features.tolist(), 3000.0, 9000.0, 400.0)
     alone = next(book for book in books if book.online is None)
     served = next(book for book in books if book.online and book.online.champion == "sgd" and book.online_weight == 1.0)
     _, by_forest = alone.contributions(row)
     _, by_online = served.contributions(row)
     scorer = served.online.scorers["sgd"]  # type: ignore[union-attr]
-    expected = scorer.weights * np.clip((np.array(row) - scorer.means) * scorer.scales, -6, 6)
-    assert np.sign(by_online).tolist() == np.sign(expected).tolist()
-    assert np.argsort(by_online).tolist() == np.argsort(expected).tolist()
-    assert max(zip(by_forest, FEATURE_NAMES, strict=True)) != max(zip(by_online, FEATURE_NAMES, strict=True))
+    expected = scorer.weights * np.clip((features - scorer.means) * scorer.scales, -6, 6)
+    assert np.argsort(by_online[:WIDTH]).tolist() == np.argsort(expected).tolist()
+    assert by_online[WIDTH:] == [0.0] * 3
+    assert max(zip(by_forest, ROW_NAMES, strict=True)) != max(zip(by_online, ROW_NAMES, strict=True))
 
 
 def test_a_products_credit_is_halved_between_its_factors() -> None:

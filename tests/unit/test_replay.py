@@ -6,7 +6,8 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from producers.replay import TableError, check_table, plan_replay
+from producers.replay import plan_replay
+from producers.tables import BORROWER_COLUMNS, TableError, check_table
 from streams.account import position
 from streams.engine import Rules
 from streams.offline import number_offsets, run_offline
@@ -54,9 +55,9 @@ def test_contradictory_rows_are_refused_with_a_reason() -> None:
         (lambda frame: frame.head(0), "no rows"),
         (lambda frame: frame.assign(Loan_Amount="much"), "Loan_Amount: row 1"),
         (lambda frame: frame.assign(Gender=None), "Gender: row 1"),
-        (lambda frame: pd.concat([frame, frame]), "Borrower_ID: two rows"),
+        (lambda frame: pd.concat([frame, frame]), "Borrower_ID: row 6 repeats"),
     ],
 )
 def test_a_bad_table_is_refused_naming_the_column(spoil: object, message: str) -> None:
     with pytest.raises(TableError, match=message):
-        check_table(spoil(borrower_table(5, seed=1)))  # type: ignore[operator]
+        check_table(spoil(borrower_table(5, seed=1)), BORROWER_COLUMNS)  # type: ignore[operator]
