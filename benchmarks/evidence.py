@@ -102,7 +102,7 @@ def main() -> None:
         "command": "make evidence",
         "portfolios": {"borrowers": _BORROWERS, "days": _DAYS, "shock_day": SHOCK_DAY, "seeds": list(asked.seeds)},
         "scenarios": {name: vars(shock) if shock else None for name, shock in SCENARIOS.items()},
-        "forest_test": trained.report.test.log_loss,
+        "forest_log_loss_on_its_own_test_part": trained.report.test.log_loss,
         "results": {name: _summary([run for run in runs if run["scenario"] == name]) for name in SCENARIOS},
         "recovered_after": {
             name: {
@@ -159,32 +159,20 @@ def _run(forest: Forest, rule: Rule, job: tuple[str, int]) -> dict[str, Any]:
             period: {name: float(each[(scored >= start) & (scored < end)].mean()) for name, each in losses.items()}
             for period, (start, end) in PERIODS.items()
         },
-        "course": _course(scored, truth, scores, losses),
-        "ahead_after": _ahead_after((losses["blend"] - losses["forest"])[scored >= SHOCK_DAY]),
+        "course": _course(scored, truth, scores),
         "alerts": dict(alerts),
         "champion": lesson.champion,
     }
 
 
-def _course(
-    scored: NDArray[np.int64], truth: Floats, scores: dict[str, Floats], losses: dict[str, Floats]
-) -> dict[str, list[float]]:
-    """By successive 250 labels, in the order of scoring, from 1000 before the shock day on."""
+def _course(scored: NDArray[np.int64], truth: Floats, scores: dict[str, Floats]) -> dict[str, list[float]]:
+    """Share of bad outcomes and mean scores by successive 250 labels as scored, from 1,000 before the shock day on."""
     order = np.argsort(scored, kind="stable")
     shock = int(np.searchsorted(scored[order], SHOCK_DAY))
     order = order[shock - _BINS_BEFORE * _BIN :]
     order = order[: len(order) // _BIN * _BIN].reshape(-1, _BIN)
-    return {
-        "outcome": truth[order].mean(axis=1).tolist(),
-        **{f"score {name}": scores[name][order].mean(axis=1).tolist() for name in ("forest", "blend")},
-        **{f"loss {name}": losses[name][order].mean(axis=1).tolist() for name in ("forest", "blend", "rule")},
-    }
-
-
-def _ahead_after(difference: Floats) -> int:
-    """Labels, in the order in which they became known, after which the blend's lead since the shock never ends."""
-    behind = np.flatnonzero(np.cumsum(difference) >= 0)
-    return int(behind[-1]) + 1 if len(behind) else 0
+    drawn = {"outcome": truth, **{f"score {name}": scores[name] for name in ("forest", "blend")}}
+    return {name: [round(each, 5) for each in values[order].mean(axis=1).tolist()] for name, values in drawn.items()}
 
 
 def _recovered_after(courses: list[dict[str, list[float]]], model: str) -> int | None:
@@ -228,7 +216,7 @@ def _interval(losses: list[dict[str, float]], better: str, worse: str) -> dict[s
 def tables(evidence: dict[str, Any]) -> str:
     """The results as Markdown."""
     lines = [
-        "| scenario | labels scored | forest | blend | rule | blend − forest | blend − rule |",
+        "| scenario | scored | forest | blend | rule | blend − forest | blend − rule |",
         "|---|---|---|---|---|---|---|",
     ]
     for scenario, periods in evidence["results"].items():
@@ -238,7 +226,24 @@ def tables(evidence: dict[str, Any]) -> str:
                 f"| {scenario} | {period} | {loss['forest']:.4f} | {loss['blend']:.4f} | {loss['rule']:.4f} "
                 f"| {_told(result['blend − forest'])} | {_told(result['blend − rule'])} |"
             )
+    lines += [
+        "",
+        "| scenario | recovered: forest | recovered: blend | late − at the time | forest's loss alerts |",
+        "|---|---|---|---|---|",
+    ]
+    for scenario, recovered in evidence["recovered_after"].items():
+        runs = [run for run in evidence["runs"] if run["scenario"] == scenario]
+        warned = sum("loss_drift forest" in run["alerts"] for run in runs)
+        late = _told(evidence["results"][scenario]["after"]["late online − online"])
+        lines.append(
+            f"| {scenario} | {_labels(recovered['forest'])} | {_labels(recovered['blend'])} | {late} "
+            f"| in {warned} of {len(runs)} portfolios |"
+        )
     return "\n".join(lines)
+
+
+def _labels(count: int | None) -> str:
+    return "not in the time simulated" if count is None else f"{count:,} labels"
 
 
 def _told(interval: dict[str, float]) -> str:

@@ -34,7 +34,7 @@ class Recipe:
     """One online model: its columns and its optimiser. Rates are River's learning rates, without unit.
 
     `use` limits the features (none named: all), `products` adds the products of each pair of these, `logarithms`
-    takes log(1 + x) of all features first (they are not negative). `eligible` is false for one that is judged but
+    takes log(1 + x) of all features first, 0 for one below 0. `eligible` is false for one that is judged but
     never served.
     """
 
@@ -80,7 +80,8 @@ class Columns:
 
     def of(self, rows: Floats) -> Floats:
         """n rows of features to n rows of columns."""
-        base = np.log1p(rows) if self.recipe.logarithms else rows
+        # A payment may carry a value date some days ahead, so that it was made "before 0 days".
+        base = np.log1p(np.maximum(rows, 0)) if self.recipe.logarithms else rows
         singles, firsts, seconds = self._factors
         return np.concatenate([base[:, singles], base[:, firsts] * base[:, seconds]], axis=1)
 

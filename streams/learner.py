@@ -7,6 +7,7 @@ written before the snapshot that knows of them, so one may be repeated, with the
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
@@ -48,6 +49,8 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
         self._assignment = 0
         self._loaded_for = 0
         self._is_ours = False
+        # Held from a label's learning to its alerts' acknowledgement, so that no snapshot comes between.
+        self._lock = asyncio.Lock()
 
     async def run(self) -> None:
         """Learn until cancelled."""
@@ -71,8 +74,7 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
                     continue
                 for messages in fetched.values():
                     await self._take([Record(m.partition, m.offset, m.key, m.value, m.timestamp) for m in messages])
-                if self._is_unsaved() and time.monotonic() - self._saved_at >= _SNAPSHOT_SECONDS:
-                    await self._save()
+                if time.monotonic() - self._saved_at >= _SNAPSHOT_SECONDS and await self._save():
                     await self._commit(consumer)
         finally:
             await consumer.stop()
@@ -81,7 +83,7 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Leave what is learnt to the next learner."""
         if _LABELS_PARTITION in revoked:
-            if self._is_loaded() and self._is_unsaved():
+            if self._is_loaded():
                 await self._save()
             self._assignment += 1
             self._is_ours = False
@@ -106,10 +108,12 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
     def _is_loaded(self) -> bool:
         return self._is_ours and self._loaded_for == self._assignment
 
-    def _is_unsaved(self) -> bool:
-        return self.lesson.next_offset > self._saved_offset
-
     async def _take(self, records: Sequence[Record]) -> None:
+        async with self._lock:
+            await self._sink.write(self._learn_all(records))
+
+    def _learn_all(self, records: Sequence[Record]) -> list[Message]:
+        """Learn the labels among the records; returns the alerts and dead letters to write."""
         messages = []
         for record in records:
             try:
@@ -121,7 +125,7 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
                 self.lesson.next_offset = record.offset + 1
             else:
                 messages += [_alert_message(alert) for alert in self._learn(label, record.offset)]
-        await self._sink.write(messages)
+        return messages
 
     def _learn(self, label: Label, offset: int) -> tuple[Alert, ...]:
         learnt = self.lesson.learn(label, offset)
@@ -137,11 +141,16 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
             metrics.CHAMPION_SWITCHES.inc()
         return learnt.alerts
 
-    async def _save(self) -> None:
-        snapshot = self.lesson.snapshot()
-        await self._sink.write([Message(MODELS, 0, _KEY, snapshot.model_dump_json().encode())])
-        self._saved_offset, self._saved_at = snapshot.next_label_offset, time.monotonic()
+    async def _save(self) -> bool:
+        """Write a snapshot; False if the last one still says it all."""
+        async with self._lock:
+            if self.lesson.next_offset == self._saved_offset:
+                return False
+            snapshot = self.lesson.snapshot()
+            await self._sink.write([Message(MODELS, 0, _KEY, snapshot.model_dump_json().encode())])
+            self._saved_offset, self._saved_at = snapshot.next_label_offset, time.monotonic()
         self._show()
+        return True
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field, FiniteFloat
+from pydantic import Field
 
 from models.drift import FeatureDriftSnapshot
 from models.online import LinearSnapshot
@@ -16,6 +16,8 @@ from streams.state import Segment, Strategy
 
 LabelOrder = tuple[int, str, str, int]
 Probability = Annotated[float, Field(ge=0, le=1)]
+# Far beyond what features can be: a number that would overflow an online model is no label.
+FeatureValue = Annotated[float, Field(ge=-1e6, le=1e6)]
 
 
 class Reason(Contract):
@@ -70,7 +72,7 @@ class Label(Contract):
     instalment_number: int
     due_date: date
     scored_on: date
-    features: Annotated[list[FiniteFloat], Field(min_length=len(FEATURE_NAMES), max_length=len(FEATURE_NAMES))]
+    features: Annotated[list[FeatureValue], Field(min_length=len(FEATURE_NAMES), max_length=len(FEATURE_NAMES))]
     forest_score: Probability
     online_score: Probability
     blended_score: Probability

@@ -17,6 +17,7 @@ from streams.settings import Settings
 from tests.lessons import drifting_labels
 
 LABELS = 900
+WIDTH = len(FEATURE_NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def test_the_snapshot_stays_small(labels: list[Label]) -> None:
     assert max(sizes) < 300_000
 
 
-@pytest.mark.parametrize("features", [[0.0] * (len(FEATURE_NAMES) - 1), [float("nan")] * len(FEATURE_NAMES)])
+@pytest.mark.parametrize("features", [[0.0] * (WIDTH - 1), [float("nan")] * WIDTH, [1e300] * WIDTH])
 def test_a_label_of_other_features_or_without_numbers_is_not_valid(labels: list[Label], features: list[float]) -> None:
     told = labels[0].model_dump() | {"features": features}
     with pytest.raises(ValidationError, match="features"):

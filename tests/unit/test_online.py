@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from river import linear_model, optim, preprocessing
 from sklearn.ensemble import RandomForestClassifier
@@ -111,9 +111,10 @@ def books(data: tuple[np.ndarray, np.ndarray]) -> list[ScoreBook]:
     return made
 
 
-extreme = st.one_of(st.floats(0, 400), st.sampled_from([0.0, 1e-9, 0.5, 1.0, 100.0, 365.0, 1e6]))
+extreme = st.one_of(st.floats(-3, 400), st.sampled_from([-3.0, -1.0, 0.0, 1e-9, 0.5, 1.0, 100.0, 365.0, 1e6]))
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(extreme, min_size=len(ROW_NAMES), max_size=len(ROW_NAMES)))
 def test_reasons_add_up_to_the_blended_score(books: list[ScoreBook], row: list[float]) -> None:
     for book in books:
