@@ -3,13 +3,14 @@ PYTHON ?= python3.11
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test faults evidence lint setup lock clean
+.PHONY: help demo test faults evidence lint setup docs lock clean
 help:
 	@echo "make demo   set up and run everything on a local Kafka, until Ctrl-C"
 	@echo "make test   set up, check and run all tests"
 	@echo "make faults the fault and fuzz tests at full length, about half an hour"
 	@echo "make evidence   what the online model is worth, about half an hour"
 	@echo "make lint   ruff and mypy"
+	@echo "make docs   write schemas, metrics page and dashboards anew from the code"
 	@echo "make lock   pin the dependencies anew"
 	@echo "make clean  remove what was built here"
 
@@ -39,6 +40,12 @@ $(STAMP): requirements.lock pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
+
+docs: $(STAMP)
+	$(VENV)/bin/python -m streams.schemas
+	$(VENV)/bin/python -m streams.asyncapi
+	$(VENV)/bin/python -m monitoring.docs
+	$(VENV)/bin/python -m monitoring.dashboards
 
 lock: $(STAMP)
 	$(VENV)/bin/python -m pip install --quiet pip-tools

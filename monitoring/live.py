@@ -13,9 +13,9 @@ from rich.panel import Panel
 from rich.table import Table
 
 from monitoring.scrape import Samples
+from streams.account import BUCKETS
 from streams.messages import Action
 
-BUCKETS = ("current", "1-29", "30-59", "60-89", "90+", "closed")
 STRATEGIES = ("automated_reminder", "settlement_offer", "aggressive_recovery", "none")
 _COLOUR = {"automated_reminder": "green", "settlement_offer": "yellow", "aggressive_recovery": "red", "none": "dim"}
 

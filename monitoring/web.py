@@ -20,11 +20,17 @@ import uvicorn
 from pydantic import SecretStr
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _LOOPBACK_NAMES = ["localhost", "127.0.0.1", "::1", "[::1]"]
 _COOKIE = "riskmon-session"
+_LOGIN_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>riskmon</title>
+<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">
+<h1>riskmon</h1><form method="get"><label>Token <input name="token" type="password" autofocus required></label>
+<button>Log in</button></form></html>
+"""
 _START_SECONDS = 10
 _STOP_SECONDS = 2
 
@@ -90,7 +96,10 @@ class _TokenGuard:
             return self._logged_in(request)
         if self._bears_token(request) or self._has_session(request):
             return None
-        return PlainTextResponse("a token is needed\n", 401, {"WWW-Authenticate": 'Bearer realm="riskmon"'})
+        headers = {"WWW-Authenticate": 'Bearer realm="riskmon"'}
+        if self._login and "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(_LOGIN_PAGE, 401, headers)
+        return PlainTextResponse("a token is needed\n", 401, headers)
 
     def _logged_in(self, request: Request) -> Response:
         answer = RedirectResponse(str(request.url.remove_query_params("token")), 303)

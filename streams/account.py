@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
@@ -38,10 +38,31 @@ class AccountRules:
     materiality_percent: int = 1
 
 
+RefusalReason = Literal[
+    "invalid_event",
+    "key_mismatch",
+    "wrong_partition",
+    "future_date",
+    "too_late",
+    "unknown_loan",
+    "unknown_instalment",
+    "loan_exists",
+    "too_many_loans",
+    "bad_terms",
+    "ledger_full",
+    "invalid_label",
+]
+"""Every code by which a message is refused: the header of its dead letter, and a metric's label."""
+
+CLOSED = "closed"
+BUCKETS = ("current", "1-29", "30-59", "60-89", "90+", CLOSED)
+"""The delinquency buckets, and where a borrower without an open loan is counted."""
+
+
 class EventRefusedError(ValueError):
     """An event that is well formed but cannot be true of this account. `reason` is a short, bounded code."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: RefusalReason, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
 

@@ -43,9 +43,14 @@ class BrokerError(ValueError):
     """The local Kafka cannot run; the text says what to install, free or look at."""
 
 
+def kafka_libs() -> Path:
+    """Where Kafka's jars are kept, once they are fetched."""
+    return user_cache_path("riskmon") / f"kafka-{KAFKA_VERSION}"
+
+
 def fetch_kafka() -> Path:
     """The folder with Kafka's jars, fetched by Maven on first use. Raises `BrokerError` if that fails."""
-    libs = user_cache_path("riskmon") / f"kafka-{KAFKA_VERSION}"
+    libs = kafka_libs()
     if libs.is_dir():
         return libs
     maven = shutil.which("mvn")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import signal
 import sys
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from models.targets import Target
 from streams.dead_letter_cli import app as dead_letters
@@ -31,6 +33,7 @@ app.add_typer(dead_letters, name="deadletter")
 console = Console(stderr=True)
 _log = logging.getLogger(__name__)
 
+ConsolePort = Annotated[int | None, typer.Option(help="Port of the console, 0 for any free one.")]
 Borrowers = Annotated[int, typer.Option(min=1, help="How many borrowers to simulate.")]
 Days = Annotated[int | None, typer.Option(min=1, help="Stop after this many business days.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same events.")]
@@ -59,14 +62,15 @@ def demo(
     malformed: Share = 0.002,
     summary: Annotated[Path | None, typer.Option(help="Write a JSON of counts here at the end.")] = None,
     metrics_port: MetricsPort = None,
+    console_port: ConsolePort = None,
 ) -> None:
-    """Run everything with a live view: local Kafka, simulator, worker, learner. Until Ctrl-C or --days."""
+    """Run everything with a live view and the web console: local Kafka, simulator, worker, learner."""
     from producers.faults import FaultConfig
     from producers.simulator import SimulationConfig
     from streams.demo import DemoConfig, run_demo
     from streams.forest_file import ready_model
 
-    settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port)
+    settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port, console_port=console_port)
     # The view shows what matters; the client's own notes on a broker that is just starting would tear it.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     ready_model(settings, console.print)
@@ -218,6 +222,43 @@ def actions(
     asyncio.run(tail())
 
 
+@app.command(name="console")
+def web_console(
+    bootstrap: Bootstrap = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; beyond this machine a token is needed.")
+    ] = None,
+    port: ConsolePort = None,
+) -> None:
+    """Serve the live web console until Ctrl-C. It only reads, and any number may run."""
+    from monitoring.console.app import serving_console
+
+    settings = settings_with(bootstrap=bootstrap, console_host=host, console_port=port)
+    _log_to_stderr(settings)
+    with serving_console(settings) as url:
+        console.print(f"the console is at {url}; Ctrl-C stops it", highlight=False)
+        _wait_for_signal()
+
+
+@app.command()
+def borrower(
+    borrower_id: Annotated[str, typer.Argument(metavar="ID", help="The borrower, as the events name it.")],
+    bootstrap: Bootstrap = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything as one JSON document.")] = False,
+) -> None:
+    """Show a borrower's state and history: loans, predictions, actions and events."""
+    from monitoring.borrower import describe, render
+    from streams.history import read_history
+
+    settings = settings_with(bootstrap=bootstrap)
+    read = read_history(settings.kafka, settings.application, settings.rules(), borrower_id, settings.history_records)
+    told = describe(asyncio.run(read), settings.rules().account)
+    if as_json:
+        print(json.dumps(told, indent=2))
+    else:
+        Console().print(render(told))
+
+
 @app.command()
 def train(
     file: Annotated[
@@ -270,6 +311,36 @@ def config() -> None:
     for name, field in Settings.model_fields.items():
         table.add_row(name, f"RISKMON_{name.upper()}", str(getattr(settings, name)), field.description or "")
     Console().print(table)
+
+
+@app.command()
+def topics(bootstrap: Bootstrap = None) -> None:
+    """Create the topics that are missing."""
+    from streams.topics import topic_specs
+
+    settings = settings_with(bootstrap=bootstrap)
+    partitions = _topics(settings)
+    table = Table("topic", "partitions", "cleanup")
+    for spec in topic_specs(settings.application, partitions):
+        table.add_row(spec.name, str(spec.partitions), spec.config.get("cleanup.policy", "delete"))
+    Console().print(table)
+
+
+@app.command()
+def doctor(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> None:
+    """Look for what keeps riskmon from running here, and say how to mend it; exit code 1 if anything is wrong."""
+    from streams.doctor import Verdict, examine
+
+    colours = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.WRONG: "red"}
+    # What it finds stands in the table; the client's own notes on the way would only repeat it.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    findings = asyncio.run(examine(settings_with(bootstrap=bootstrap, metrics_port=metrics_port)))
+    table = Table("", "verdict", Column("found", overflow="fold"), Column("to mend it", overflow="fold"))
+    for each in findings:
+        table.add_row(each.subject, f"[{colours[each.verdict]}]{each.verdict}[/]", escape(each.found), escape(each.fix))
+    Console().print(table)
+    if any(each.verdict is Verdict.WRONG for each in findings):
+        raise typer.Exit(1)
 
 
 def _topics(settings: Settings, *, wait: bool = False) -> int:

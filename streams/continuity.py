@@ -23,9 +23,13 @@ class Continuity:
     def __init__(self, next_offsets: Mapping[int, int]) -> None:
         self._next = dict(next_offsets)
 
+    def next_offset(self, partition: int) -> int:
+        """The offset that should come next; 0 before the first commit."""
+        return self._next.get(partition, 0)
+
     def hole_before(self, partition: int, offset: int) -> range | None:
         """The offsets missing before this record; None if it follows on, or was delivered before."""
-        expected = self._next.get(partition, 0)
+        expected = self.next_offset(partition)
         self._next[partition] = max(expected, offset + 1)
         return range(expected, offset) if offset > expected else None
 

@@ -77,11 +77,10 @@ async def open_letters(kafka: Connection) -> AsyncIterator[FiledLetter]:
     """The dead letters that were not sent again yet, oldest first."""
     letters: dict[int, FiledLetter] = {}
     async for message in read_topic(kafka, DEADLETTER, follow=False):
-        headers = {name: value.decode() for name, value in message.headers}
-        if _RECEIPT in headers:
-            letters.pop(int(headers[_RECEIPT]), None)
+        if is_receipt(message):
+            letters.pop(int(_headers(message)[_RECEIPT]), None)
         else:
-            letters[message.offset] = _filed(message, headers)
+            letters[message.offset] = filed_letter(message)
     for letter in letters.values():
         yield letter
 
@@ -106,7 +105,14 @@ async def replay(
         await sink.close()
 
 
-def _filed(message: ConsumerRecord, headers: dict[str, str]) -> FiledLetter:
+def is_receipt(message: ConsumerRecord) -> bool:
+    """Whether this message of the dead-letter topic says that a letter was sent again."""
+    return _RECEIPT in _headers(message)
+
+
+def filed_letter(message: ConsumerRecord) -> FiledLetter:
+    """The dead letter that a message of the topic is, unless it is a receipt."""
+    headers = _headers(message)
     return FiledLetter(
         offset=message.offset,
         filed_at=datetime.fromtimestamp(message.timestamp / 1000, UTC),
@@ -119,6 +125,10 @@ def _filed(message: ConsumerRecord, headers: dict[str, str]) -> FiledLetter:
         value=message.value,
         is_cut=_CUT_FROM in headers,
     )
+
+
+def _headers(message: ConsumerRecord) -> dict[str, str]:
+    return {name: value.decode() for name, value in message.headers}
 
 
 def _addressed(letter: FiledLetter, value: bytes) -> Message:

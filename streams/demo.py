@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
+from monitoring.console.app import serving_console
 from monitoring.live import DemoView, render
 from monitoring.scrape import Samples, scrape
 from producers.faults import FaultConfig, FaultTally
@@ -63,14 +64,21 @@ class _Demo:
         self._workdir = workdir
         self._console = console
         self._metrics_port = settings.metrics_port or free_port()
+        self._learner_port = free_port()
         self._view = DemoView()
 
     async def run(self) -> None:
         settings = self._settings
         await ensure_topics(settings.kafka, settings.application, settings.partitions, settings.replication)
-        with self._child("worker", self._metrics_port) as worker, self._child("learner", free_port()) as learner:
+        with (
+            self._child("worker", self._metrics_port) as worker,
+            self._child("learner", self._learner_port) as learner,
+            serving_console(settings) as url,
+        ):
             self._console.print(
-                f"Kafka at {settings.bootstrap}, metrics at http://127.0.0.1:{self._metrics_port}/metrics"
+                f"Kafka at {settings.bootstrap}, web console at [bold]{url}[/], metrics of worker and learner at "
+                f"http://127.0.0.1:{self._metrics_port}/metrics and http://127.0.0.1:{self._learner_port}/metrics",
+                soft_wrap=True,
             )
             await self._until_done({"worker": worker, "learner": learner})
         if self._config.summary:

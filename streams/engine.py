@@ -17,7 +17,7 @@ from itertools import repeat
 from typing import NamedTuple
 
 from streams import account as rules_of
-from streams.account import AccountRules, EventRefusedError, delinquency_bucket
+from streams.account import CLOSED, AccountRules, EventRefusedError, RefusalReason, delinquency_bucket
 from streams.events import AccountEvent, DayClosed, Event, InvalidEventError, decode_event
 from streams.features import loan_row
 from streams.messages import Action, Label
@@ -55,7 +55,7 @@ class DeadLetter(NamedTuple):
     """A record that cannot be processed, and why: a short code for counting, a sentence for people."""
 
     record: Record
-    reason: str
+    reason: RefusalReason
     detail: str
 
 
@@ -75,6 +75,7 @@ class BatchResult:
     outgoing: list[tuple[int, Outgoing]] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     applied: Counter[str] = field(default_factory=Counter)
+    rolls: Counter[tuple[str, str]] = field(default_factory=Counter)
     actions: list[Action] = field(default_factory=list)
     duplicates: int = 0
     redelivered: int = 0
@@ -115,16 +116,16 @@ class Engine:
         self.rules = rules
         self.lookup = lookup
         self.portfolio: Counter[tuple[str, Strategy]] = Counter()
+        self.arrears_minor: Counter[str] = Counter()
         self.segments: Counter[Segment] = Counter()
-        self.arrears_minor = 0
         self._partitions: dict[int, _Partition] = {}
 
     def load(self, states: Iterable[BorrowerState], clocks: Iterable[PartitionClock]) -> None:
         """Start over from recovered table rows, as after a rebalance."""
         self._partitions = {clock.partition: _Partition(clock) for clock in clocks}
         self.portfolio.clear()
+        self.arrears_minor.clear()
         self.segments.clear()
-        self.arrears_minor = 0
         for state in states:
             self.schedule(state.partition, state.account)
             self.partition(state.partition).unsent.extend(state.outbox)
@@ -147,9 +148,9 @@ class Engine:
 
     def count(self, watch: Watch, change: int) -> None:
         """Add a borrower to the portfolio's counts, or with -1 take it out."""
-        bucket = delinquency_bucket(watch.days_past_due) if watch.has_open_loan else "closed"
+        bucket = _bucket(watch)
         self.portfolio[bucket, watch.strategy] += change
-        self.arrears_minor += change * watch.arrears
+        self.arrears_minor[bucket] += change * watch.arrears
         if watch.segment and watch.has_open_loan:
             self.segments[watch.segment] += change
 
@@ -185,7 +186,7 @@ class _Batch:
         self._result.outgoing.sort(key=_order)
         return self._result
 
-    def _refuse(self, record: Record, reason: str, detail: str) -> None:
+    def _refuse(self, record: Record, reason: RefusalReason, detail: str) -> None:
         self._result.dead_letters.append(DeadLetter(record, reason, detail))
 
     def _resend(self, records: Sequence[Record]) -> None:
@@ -297,10 +298,13 @@ class _Batch:
 
     def _judge(self, step: _Step, scores: list[LoanScore]) -> None:
         borrower_id = step.account.borrower_id
-        watch = self._watches.get(borrower_id, Watch())
+        known = self._watches.get(borrower_id)
+        watch = known or Watch()
         rules = self._engine.rules
         judged = judge(watch, step.account, scores, self._book.versions, rules.account, rules.strategy)
         self._watches[borrower_id] = judged.watch
+        if known and _bucket(known) != _bucket(judged.watch):
+            self._result.rolls[_bucket(known), _bucket(judged.watch)] += 1
         for outcome in judged.outcomes:
             self._send(step, "label", borrower_id, _label(outcome, borrower_id, step.record).model_dump_json())
             self._result.labels += 1
@@ -366,6 +370,10 @@ class _Batch:
             self._result.rows[borrower_id] = (record.partition, encode(state))
         for number in self._ticked:
             self._result.rows[f"{CLOCK_PREFIX}{number}"] = (number, encode(self._clock(number)))
+
+
+def _bucket(watch: Watch) -> str:
+    return delinquency_bucket(watch.days_past_due) if watch.has_open_loan else CLOSED
 
 
 def _order(sent: tuple[int, Outgoing]) -> tuple[int, int, bytes]:

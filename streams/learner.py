@@ -21,7 +21,7 @@ from monitoring import metrics
 from streams.connection import Connection
 from streams.dead_letter import dead_letter_message
 from streams.engine import DeadLetter, Record
-from streams.lesson import ELIGIBLE, Lesson
+from streams.lesson import ELIGIBLE, JUDGED, MONITORED, Lesson
 from streams.messages import Alert, Label
 from streams.model_feed import decode_snapshot, newest_snapshot
 from streams.settings import Settings
@@ -51,6 +51,10 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
         self._is_ours = False
         # Held from a label's learning to its alerts' acknowledgement, so that no snapshot comes between.
         self._lock = asyncio.Lock()
+        # Shown as 0 from the start: a counter that begins at 1 is no increase to Prometheus.
+        for kind, subjects in (("loss_drift", JUDGED), ("feature_drift", MONITORED)):
+            for subject in subjects:
+                metrics.DRIFT_ALERTS.labels(kind, subject)
 
     async def run(self) -> None:
         """Learn until cancelled."""

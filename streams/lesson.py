@@ -19,7 +19,7 @@ _CHOOSE_EVERY = 50
 # How long ago the last payment was, and how long until the next, follows the calendar: a month of 31 days has one more
 # day on which a loan is scored than one of 30. Their stability index would tell the months apart.
 _OF_THE_CALENDAR = ("days_since_payment", "days_to_next_due")
-_MONITORED = tuple(name for name in FEATURE_NAMES if name not in _OF_THE_CALENDAR)
+MONITORED = tuple(name for name in FEATURE_NAMES if name not in _OF_THE_CALENDAR)
 
 
 class Learnt(NamedTuple):
@@ -51,7 +51,7 @@ class Lesson:
         self.next_offset = snapshot.next_label_offset if snapshot else 0
         self._record = Record(JUDGED, snapshot.record if snapshot else None)
         self._loss_drift = LossDrift(JUDGED, self._record, snapshot.loss_fed if snapshot else None)
-        self._feature_drift = FeatureDrift(_MONITORED, snapshot.feature_drift if snapshot else None)
+        self._feature_drift = FeatureDrift(MONITORED, snapshot.feature_drift if snapshot else None)
         self._learnt_to: dict[int, LabelOrder] = dict(snapshot.learnt_to) if snapshot else {}
 
     def learn(self, label: Label, offset: int) -> Learnt:
@@ -66,7 +66,7 @@ class Lesson:
             model.learn(label.features, label.outcome)
         self.labels_learnt += 1
         features = dict(zip(FEATURE_NAMES, label.features, strict=True))
-        shifted = self._feature_drift.take([features[name] for name in _MONITORED], label.due_date.toordinal())
+        shifted = self._feature_drift.take([features[name] for name in MONITORED], label.due_date.toordinal())
         alerts = [
             *(_loss_alert(each, label, offset) for each in self._loss_drift.take()),
             *(_feature_alert(each, label, offset) for each in shifted),

@@ -55,6 +55,13 @@ class Settings(BaseSettings):
     web_token: SecretStr | None = Field(
         None, min_length=16, description="Readers of /metrics and the console present it, except on a loopback address."
     )
+    console_host: str = Field("127.0.0.1", description="Address on which the console listens.")
+    console_port: int = Field(8080, ge=0, le=65535, description="Port of the console; 0 picks a free one.")
+    console_borrowers: int = Field(250_000, ge=1, description="Most borrowers the console counts, some 220 bytes each.")
+    console_actions: int = Field(5_000, ge=100, le=100_000, description="Newest actions the console keeps.")
+    history_records: int = Field(
+        500_000, ge=1_000, description="Newest records of a partition searched for a borrower's history."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     batch_records: int = Field(1000, ge=1, le=10_000, description="Most records scored together.")

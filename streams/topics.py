@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
@@ -91,6 +92,21 @@ async def await_topics(kafka: Connection, application: str, partitions: int, rep
         except BrokerAwayError as error:
             _log.warning("%s; trying again", error)
             await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def partitions_of(kafka: Connection, *topics: str) -> list[TopicPartition]:
+    """All partitions, in order. Raises `TopicError` if a topic is missing, `BrokerAwayError` without Kafka."""
+    admin = kafka.admin()
+    try:
+        await kafka.start(admin)
+        described = await admin.describe_topics(list(topics))
+    finally:
+        await admin.close()
+    numbers = {each["topic"]: sorted(part["partition"] for part in each["partitions"]) for each in described}
+    for topic in topics:
+        if not numbers[topic]:
+            raise TopicError(f"the topic {topic} does not exist at {kafka.bootstrap}: has a worker run there?")
+    return [TopicPartition(topic, number) for topic in topics for number in numbers[topic]]
 
 
 async def _create(admin: AIOKafkaAdminClient, topics: list[NewTopic]) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Set
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import faust
 from aiokafka import TopicPartition
@@ -25,17 +25,20 @@ from streams.broker_watch import BrokerWatch
 from streams.continuity import Continuity, SkippedRecordsError, holds_records
 from streams.dead_letter import dead_letter_message
 from streams.engine import BatchResult, Engine, Record
+from streams.gauges import PartitionGauges
 from streams.model_feed import ModelFeed
 from streams.progress import committed_offsets
 from streams.scoring import ScoreBook
 from streams.settings import Settings
 from streams.sink import Message, Sink
-from streams.state import Segment, decode_clock, decode_state
+from streams.state import BorrowerState, PartitionClock, decode_clock, decode_state
 from streams.topics import ACCOUNTS_TABLE, ACTIONS, EVENTS, LABELS
 
 _log = logging.getLogger(__name__)
 _TOPIC_OF = {"action": ACTIONS, "label": LABELS}
 _ROCKSDB_OPTIONS = {"driver": "rocksdict", "write_buffer_size": 16 << 20, "block_cache_size": 64 << 20}
+
+_Row = TypeVar("_Row", BorrowerState, PartitionClock)
 
 
 class OwnershipLostError(RuntimeError):
@@ -66,10 +69,12 @@ class Worker:
         )
         self._engine = Engine(settings.rules(), self._row)
         self._continuity = Continuity({})
+        self._gauges = PartitionGauges(settings.kafka, lambda partition: self._continuity.next_offset(partition))
         self.app.agent(self.app.topic(EVENTS, schema=raw), name="riskmon-events")(self._consume)
         self.app.on_partitions_revoked.connect(self._on_revoked)
         if settings.online:
             self.app.task(self._feed.run)
+        self.app.task(self._gauges.follow_lag)
         self.app.task(watch.run)
         metrics.FOREST_INFO.labels(book.versions.forest).set(1)
 
@@ -87,7 +92,6 @@ class Worker:
 
     async def _load(self) -> None:
         """Build the engine's memory from the recovered table, before any event is fetched."""
-        started = time.perf_counter()
         # Faust now resumes the events' partitions and only then seeks their committed offsets, with its fetcher
         # running: what is fetched in between is lost or never committed (faust-streaming issue 596). It sets the
         # flow going again itself, once it has sought.
@@ -99,15 +103,21 @@ class Worker:
             committed = await committed_offsets(self._settings.kafka, self._settings.application, EVENTS)
             self._continuity = Continuity({tp.partition: offset for tp, offset in committed.items()})
             owned = {tp.partition for tp in self.app.assignor.assigned_actives() if tp.topic == EVENTS}
+            self._gauges.begin()
             self._engine.load(
-                (state for state in map(decode_state, self._table.states()) if state.partition in owned),
-                (clock for clock in map(decode_clock, self._table.clocks()) if clock.partition in owned),
+                self._owned(decode_state, self._table.states(), owned),
+                self._owned(decode_clock, self._table.clocks(), owned),
             )
             await self._restore_overtaken()
-            metrics.LAG.clear()
-            self._show_portfolio()
             self.is_loaded = True
-        metrics.RECOVERY_SECONDS.set(time.perf_counter() - started)
+            self._gauges.recovered(owned, self._engine)
+
+    def _owned(self, decode: Callable[[bytes], _Row], rows: Iterable[bytes], owned: Set[int]) -> Iterator[_Row]:
+        for row in rows:
+            value = decode(row)
+            if value.partition in owned:
+                self._gauges.row(value.partition, row, None)
+                yield value
 
     async def _restore_overtaken(self) -> None:
         """Put newer rows behind stale ones in the changelog, before compaction can leave only the stale one."""
@@ -120,6 +130,7 @@ class Worker:
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
         async with self._lock:
             self.is_loaded = False
+            self._gauges.lost()
 
     async def _consume(self, stream: StreamT[bytes]) -> None:
         settings = self._settings
@@ -146,6 +157,7 @@ class Worker:
         except OwnershipLostError as error:
             # Nothing was written or acknowledged. The engine has gone ahead of the table: it waits to be loaded anew.
             self.is_loaded = False
+            self._gauges.lost()
             _log.warning("%s; the batch is left to them", error)
 
     async def _process(self, events: Sequence[EventT[bytes]], stream: StreamT[bytes]) -> None:
@@ -169,6 +181,8 @@ class Worker:
         """Rows (partition, key, value) to the changelog and, once they are safe there, to the local store."""
         changelog = self._table.changelog_topic_name
         written = await self._sink.write([Message(changelog, *row) for row in rows], allowed)
+        for partition, key, row in rows:
+            self._gauges.row(partition, row, self._table.row(key))
         self._table.apply_changelog_batch(
             [written_row(changelog, *row, at.offset) for row, at in zip(rows, written, strict=True)]
         )
@@ -204,21 +218,15 @@ class Worker:
         for refused in result.dead_letters:
             metrics.DEAD_LETTERS.labels(refused.reason).inc()
         for action in result.actions:
-            metrics.ACTIONS.labels(action.strategy.value).inc()
+            metrics.ACTIONS.labels(action.previous_strategy.value, action.strategy.value).inc()
+            metrics.ACTION_LATENCY_SECONDS.observe(max(now - action.published_at.timestamp(), 0))
+        for (from_bucket, to_bucket), count in result.rolls.items():
+            metrics.ROLLS.labels(from_bucket, to_bucket).inc(count)
         metrics.DUPLICATES.inc(result.duplicates)
         metrics.REDELIVERED.inc(result.redelivered)
         metrics.LABELS.inc(result.labels)
         metrics.SCORES.inc(result.scored)
-        for tp, offset in {event.message.tp: event.message.offset for event in events}.items():
-            metrics.LAG.labels(tp.partition).set(max(self.app.consumer.highwater(tp) - offset - 1, 0))
-        self._show_portfolio()
-
-    def _show_portfolio(self) -> None:
-        for (bucket, strategy), count in self._engine.portfolio.items():
-            metrics.BORROWERS.labels(bucket, strategy.value).set(count)
-        for segment in Segment:
-            metrics.SEGMENTS.labels(segment.value).set(self._engine.segments[segment])
-        metrics.ARREARS.set(self._engine.arrears_minor / 100)
+        self._gauges.show(self._engine)
 
 
 def _faust_app(settings: Settings) -> faust.App:

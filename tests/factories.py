@@ -14,6 +14,7 @@ from streams.events import (
     Profile,
     Terms,
 )
+from streams.messages import Action
 from streams.state import Account
 
 START = date(2025, 1, 10)
@@ -101,6 +102,34 @@ def tick(offset: int, partition: int = 0) -> DayClosed:
         business_date=day(offset),
         partition=partition,
     )
+
+
+def action(**changes: object) -> Action:
+    """A settlement offer to B1, changed as told."""
+    told = {
+        "action_id": "0-1-x",
+        "borrower_id": "B1",
+        "loan_id": "L1",
+        "previous_strategy": "automated_reminder",
+        "strategy": "settlement_offer",
+        "score": 0.6,
+        "forest_score": 0.6,
+        "online_score": None,
+        "online_weight": 0,
+        "reasons": [{"feature": "days_past_due", "value": 9, "contribution": 0.2, "text": "9 days past due"}],
+        "days_past_due": 9,
+        "delinquency_bucket": "1-29",
+        "missed_count": 1,
+        "arrears": "500.00",
+        "forest_version": "f1",
+        "online_version": 0,
+        "caused_by": "e",
+        "event_type": "day_closed",
+        "occurred_at": at(40),
+        "published_at": at(40),
+        "decided_at": at(40),
+    }
+    return Action.model_validate(told | changes)
 
 
 def account_of(*events: object, rules: AccountRules = RULES) -> Account:

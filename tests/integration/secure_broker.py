@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from streams.broker import LocalBroker, fetch_kafka, find_java, free_port
 from streams.connection import Connection
 
-ROLES = ("riskmon-producer", "riskmon-worker", "riskmon-learner", "collections")
+ROLES = ("riskmon-producer", "riskmon-worker", "riskmon-learner", "riskmon-console", "collections")
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required"
 
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 
 from streams.broker import free_port
 from streams.connection import Connection
 from streams.engine import Record
 from streams.progress import committed_offsets
-from streams.topics import EVENTS
+from streams.topics import EVENTS, partitions_of
 
 COMMAND = [sys.executable, "-m", "streams.cli"]
 
@@ -79,7 +79,7 @@ async def read_messages(kafka: Connection, topic: str) -> list[ConsumerRecord]:
     consumer = kafka.consumer(auto_offset_reset="earliest")
     await consumer.start()
     try:
-        parts = [TopicPartition(topic, each) for each in sorted(await partitions_of(kafka, topic))]
+        parts = await partitions_of(kafka, topic)
         consumer.assign(parts)
         ends = await consumer.end_offsets(parts)
         found: list[ConsumerRecord] = []
@@ -97,16 +97,6 @@ async def read_all(kafka: Connection, topic: str) -> list[Record]:
     """The same as the engine's records."""
     messages = await read_messages(kafka, topic)
     return [Record(m.partition, m.offset, m.key, m.value, m.timestamp) for m in messages]
-
-
-async def partitions_of(kafka: Connection, topic: str) -> set[int]:
-    admin = kafka.admin()
-    await admin.start()
-    try:
-        (described,) = await admin.describe_topics([topic])
-        return {each["partition"] for each in described["partitions"]}
-    finally:
-        await admin.close()
 
 
 async def committed(kafka: Connection) -> int:

@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,20 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     TopicAuthorizationFailedError,
 )
+from pydantic import SecretStr
 
+from monitoring.console.board import Board
+from monitoring.console.feed import Feed
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import publish, simulated_records
 from producers.simulator import SimulationConfig
+from streams.broker import free_port
 from streams.connection import BrokerAwayError, Connection, ConnectionSettingsError
+from streams.doctor import Verdict, examine
+from streams.history import read_history
 from streams.messages import Action
 from streams.progress import committed_offsets
+from streams.settings import Settings
 from streams.topics import ACTIONS, EVENTS, LABELS, MODELS, ensure_topics
 from tests.integration.secure_broker import SecureBroker, password_of
 from tests.integration.support import COMMAND, environment, read_all, running, wait_for_commit
@@ -75,6 +83,22 @@ async def test_each_role_does_its_work_with_just_its_own_rights(
         assert "correct-horse" not in log.read_text()
 
 
+async def test_the_console_reads_everything_without_a_group(secure: SecureBroker) -> None:
+    kafka = secure.as_user("riskmon-console")
+    board = Board.empty(Settings(), datetime.now(UTC))
+    feed = asyncio.create_task(Feed(kafka, Settings(), board).run())
+    async with asyncio.timeout(30):
+        while board.link.state != "live":
+            await asyncio.sleep(0.1)
+    feed.cancel()
+    await asyncio.gather(feed, return_exceptions=True)
+    assert board.portfolio.count() == 80
+    assert board.stream.group.committed
+    (borrower_id,) = board.portfolio.ids_like("", 1)
+    history = await read_history(kafka, "riskmon", Settings().rules(), borrower_id, 1_000)
+    assert history.timeline.days
+
+
 async def until_learnt(kafka: Connection, labels: int) -> None:
     async with asyncio.timeout(60):
         while sum((await committed_offsets(kafka, "riskmon-learner", LABELS)).values()) < labels:
@@ -106,6 +130,7 @@ async def test_nobody_reads_what_is_not_theirs(
     ("user", "topic", "refusal"),
     [
         ("riskmon-producer", LABELS, TopicAuthorizationFailedError),
+        ("riskmon-console", ACTIONS, ClusterAuthorizationFailedError),
         # Who may write nowhere is not even given a producer id.
         ("collections", ACTIONS, ClusterAuthorizationFailedError),
     ],
@@ -126,6 +151,26 @@ async def write(kafka: Connection, topic: str) -> None:
         await producer.stop()
 
 
+async def test_the_doctor_sees_what_its_user_may_see(secure: SecureBroker, model: Path) -> None:
+    assert await doctor_verdicts(secure, "admin", model) == {Verdict.OK}
+    # A worker may not read the topics' configuration, and a consumer of actions not even see the other topics.
+    assert await doctor_verdicts(secure, "riskmon-worker", model) == {Verdict.OK, Verdict.NOTE}
+    assert await doctor_verdicts(secure, "collections", model) == {Verdict.OK, Verdict.WRONG}
+
+
+async def doctor_verdicts(secure: SecureBroker, user: str, model: Path) -> set[Verdict]:
+    settings = Settings(
+        bootstrap=secure.bootstrap,
+        security_protocol="SASL_SSL",
+        sasl_username=user,
+        sasl_password=SecretStr(password_of(user)),
+        tls_ca_file=secure.ca_file,
+        model_dir=model,
+        metrics_port=free_port(),
+    )
+    return {finding.verdict for finding in await examine(settings)}
+
+
 async def test_a_wrong_password_and_a_missing_one_are_said(secure: SecureBroker) -> None:
     with pytest.raises(BrokerAwayError, match="no Kafka answers"):
         await ensure_topics(secure.as_user("riskmon-worker", "guessed"), "riskmon", 2, 1)
@@ -134,11 +179,8 @@ async def test_a_wrong_password_and_a_missing_one_are_said(secure: SecureBroker)
 
 
 def test_config_shows_no_secret() -> None:
-    env = os.environ | {
-        "RISKMON_SASL_PASSWORD": "hush-hush",
-        "RISKMON_WEB_TOKEN": "hush-hush-hush-hush",
-        "COLUMNS": "200",
-    }
+    secrets = {"RISKMON_SASL_PASSWORD": "hush-hush", "RISKMON_WEB_TOKEN": "hush-hush-hush-hush"}
+    env = os.environ | secrets | {"COLUMNS": "200"}
     shown = subprocess.run([*COMMAND, "config"], env=env, capture_output=True, text=True, check=True).stdout
     assert "sasl_password" in shown
     assert "web_token" in shown

@@ -1,25 +1,14 @@
 """`riskmon demo` from the command line, as the README names it."""
 
-import json
-import os
 import subprocess
-import sys
-from pathlib import Path
 
-COMMAND = [sys.executable, "-m", "streams.cli"]
+from tests.integration.conftest import DemoRun
+from tests.integration.support import COMMAND
 
 
-def test_demo_ends_by_itself_and_its_counts_add_up(tmp_path: Path) -> None:
-    environment = os.environ | {"RISKMON_HOME": str(tmp_path), "RISKMON_METRICS_PORT": "0"}
-    train = [*COMMAND, "train", "--borrowers", "400", "--days", "360"]
-    subprocess.run(train, env=environment, check=True, capture_output=True, timeout=120)
-    summary = tmp_path / "summary.json"
-    demo = [*COMMAND, "demo", "--borrowers", "250", "--days", "180", "--rate", "800", "--malformed", "0.01"]
-    run = subprocess.run(
-        [*demo, "--summary", str(summary)], env=environment, capture_output=True, text=True, timeout=150, check=False
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    told = json.loads(summary.read_text())
+def test_demo_ends_by_itself_and_its_counts_add_up(demo_run: DemoRun) -> None:
+    assert demo_run.exit_code == 0, demo_run.output
+    told = demo_run.summary
     events = told["events"]
     assert events["published"] == events["applied"] + events["duplicates"] + told["dead_letters"]
     assert told["dead_letters"] > 0

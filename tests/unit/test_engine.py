@@ -2,6 +2,7 @@
 
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from random import Random
@@ -227,3 +228,16 @@ def test_a_tick_raises_days_past_due_and_the_strategy(book: ScoreBook) -> None:
     assert last.event_type == "day_closed"
     assert last.reasons[0].feature == "days_past_due"
     assert sum(run.engine.portfolio.values()) == 1
+    assert result.rolls == {("current", "1-29"): 1, ("1-29", "30-59"): 1}
+    assert {bucket: minor for bucket, minor in run.engine.arrears_minor.items() if minor} == {"30-59": 2 * 500_00}
+
+
+def test_rolls_lead_from_where_borrowers_began_to_where_the_portfolio_stands(book: ScoreBook) -> None:
+    run, stands = Run(book), Counter[str]()
+    for batch in in_batches(simulated(FaultConfig(duplicates=0.05), FaultTally()), 50):
+        for (left, entered), count in run.take(batch).rolls.items():
+            stands.update({left: -count, entered: count})
+    for (bucket, _), count in run.engine.portfolio.items():
+        stands[bucket] -= count
+    # All 60 borrowers began as current; what rolled away from there is where it is found now.
+    assert {bucket: count for bucket, count in stands.items() if count} == {"current": -60}

@@ -64,7 +64,9 @@ def test_a_token_is_needed_beyond_this_machine() -> None:
 
 def test_a_browser_logs_in_once() -> None:
     with _guarded_client(login=True) as client:
-        assert client.get("/", params={"token": "wrong"}).status_code == 401
+        asked = client.get("/", params={"token": "wrong"}, headers={"Accept": "text/html"})
+        assert asked.status_code == 401
+        assert 'name="token"' in asked.text
         answer = client.get("/actions", params={"token": TOKEN.get_secret_value(), "strategy": "none"})
         assert answer.status_code == 303
         assert answer.headers["location"].endswith("/actions?strategy=none")

@@ -1,0 +1,233 @@
+"""The console's web application: pages from templates, and their data as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from sse_starlette import EventSourceResponse
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders, QueryParams
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.templating import Jinja2Templates
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from monitoring.borrower import describe
+from monitoring.console import views
+from monitoring.console.action_log import ActionFilter
+from monitoring.console.board import Board
+from monitoring.console.feed import Feed
+from monitoring.web import guarded, serving
+from streams.connection import BrokerAwayError
+from streams.history import UnknownBorrowerError, read_history
+from streams.settings import Settings
+from streams.state import Strategy
+from streams.topics import TopicError, changelog_name
+
+_log = logging.getLogger(__name__)
+_HERE = Path(__file__).parent
+_REFRESH_SECONDS = 1.0
+_SUGGESTIONS = 12
+_LONGEST_TEXT = 100
+_UNREAD = -2
+_HEADERS = {
+    # Everything comes from here, and nothing is inline: a hostile id that slipped through as markup could do nothing.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+PAGES = {
+    "/": ("overview", "Overview"),
+    "/actions": ("actions", "Actions"),
+    "/borrower": ("borrower", "Borrower"),
+    "/models": ("models", "Models"),
+    "/stream": ("stream", "Stream"),
+}
+
+
+@contextmanager
+def serving_console(settings: Settings) -> Iterator[str]:
+    """Serve the console where the settings say while the block runs; yields the URL.
+
+    Raises `monitoring.web.WebError` if the port is taken, or a token is needed and missing.
+    """
+    stopping = threading.Event()
+    app = guarded(Console(settings, stopping).app, settings.console_host, settings.web_token, login=True, open_paths=())
+    with serving(app, settings.console_host, settings.console_port, "the console") as url:
+        try:
+            yield url
+        finally:
+            # The live streams never end by themselves, and the server waits for them.
+            stopping.set()
+
+
+class Console:
+    """The application around one board, which a feed keeps current for as long as it is served."""
+
+    def __init__(self, settings: Settings, stopping: threading.Event) -> None:
+        self._settings = settings
+        self._stopping = stopping
+        self._board = Board.empty(settings, _now())
+        self._templates = Jinja2Templates(_HERE / "templates")
+        # A history is a scan of topics: one at a time, so that many readers do not add up to a load.
+        self._reading = asyncio.Lock()
+        self.app = Starlette(
+            routes=[
+                *(Route(path, self._page) for path in PAGES),
+                Route("/live/{page}", self._live),
+                Route("/borrowers", self._suggest),
+                Mount("/static", StaticFiles(directory=_HERE / "static")),
+            ],
+            middleware=[Middleware(_SafeHeaders)],
+            lifespan=self._lifespan,
+        )
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        feed = asyncio.create_task(Feed(self._settings.kafka, self._settings, self._board).run())
+        try:
+            yield
+        finally:
+            feed.cancel()
+            await asyncio.gather(feed, return_exceptions=True)
+
+    async def _page(self, request: Request) -> Response:
+        page, title = PAGES[request.url.path]
+        context = {
+            "page": page,
+            "title": title,
+            "pages": PAGES,
+            "bootstrap": self._settings.bootstrap,
+            "thresholds": (self._settings.settlement_from, self._settings.recovery_above),
+            "most_records": self._settings.history_records,
+        }
+        return self._templates.TemplateResponse(request, f"{page}.html", context)
+
+    async def _suggest(self, request: Request) -> Response:
+        part = request.query_params.get("like", "")[:_LONGEST_TEXT]
+        return JSONResponse(self._board.portfolio.ids_like(part, _SUGGESTIONS))
+
+    async def _live(self, request: Request) -> Response:
+        page, asked = request.path_params["page"], request.query_params
+        if page == "borrower":
+            return EventSourceResponse(self._borrower(asked.get("id", "")[:_LONGEST_TEXT]))
+        shown: dict[str, Callable[[], dict[str, Any]]] = {
+            "overview": lambda: views.overview(self._board, _now()),
+            "actions": lambda: views.actions(self._board, _now(), _filter(asked)),
+            "models": lambda: views.models(self._board, _now()),
+            "stream": lambda: views.stream(self._board, _now()),
+        }
+        if page not in shown:
+            return Response(status_code=404)
+        return EventSourceResponse(self._changes(shown[page]))
+
+    async def _changes(self, show: Callable[[], dict[str, Any]]) -> AsyncIterator[dict[str, str]]:
+        """What the page shows, now and whenever it has changed, at most once a second."""
+        last = ""
+        while not self._stopping.is_set():
+            data = json.dumps(show(), separators=(",", ":"))
+            if data != last:
+                last = data
+                yield {"data": data}
+            await asyncio.sleep(_REFRESH_SECONDS)
+
+    async def _borrower(self, borrower_id: str) -> AsyncIterator[dict[str, str]]:
+        """The borrower, read anew when the account table has a newer row."""
+        told: dict[str, Any] = {"state": "reading" if borrower_id else "none"}
+        reading: asyncio.Task[dict[str, Any]] | None = None
+        read_at, pause = _UNREAD, 0.0
+        try:
+            while not self._stopping.is_set():
+                yield {"data": json.dumps({"status": views.status(self._board, _now()), **told})}
+                # Only what is new: the history is large, and the page keeps what it was told.
+                told = {}
+                if borrower_id and reading is None and self._is_due(borrower_id, read_at, pause):
+                    read_at, pause = self._newest_row(borrower_id), time.monotonic()
+                    reading = asyncio.create_task(self._read(borrower_id))
+                if reading is None:
+                    await asyncio.sleep(_REFRESH_SECONDS)
+                elif (await asyncio.wait([reading], timeout=_REFRESH_SECONDS))[0]:
+                    told, reading = reading.result(), None
+                    # A long scan leaves the machine as much time again to itself.
+                    pause = 2 * time.monotonic() - pause
+        finally:
+            if reading is not None:
+                reading.cancel()
+
+    def _is_due(self, borrower_id: str, read_at: int, pause: float) -> bool:
+        is_newer = self._newest_row(borrower_id) != read_at
+        return is_newer and self._board.link.state == "live" and time.monotonic() >= pause
+
+    def _newest_row(self, borrower_id: str) -> int:
+        """The offset of the borrower's newest row; -1 if none is known."""
+        place = self._board.portfolio.place(borrower_id)
+        return place.offset if place else -1
+
+    async def _read(self, borrower_id: str) -> dict[str, Any]:
+        portfolio, settings = self._board.portfolio, self._settings
+        place = portfolio.place(borrower_id)
+        if place is None and not portfolio.is_full:
+            return {"state": "unknown"}
+        changelog = TopicPartition(changelog_name(settings.application), place.partition) if place else None
+        try:
+            async with self._reading:
+                history = await read_history(
+                    settings.kafka,
+                    settings.application,
+                    settings.rules(),
+                    borrower_id,
+                    settings.history_records,
+                    changelog,
+                    place.offset if place else 0,
+                )
+        except UnknownBorrowerError:
+            return {"state": "unknown"}
+        except (KafkaError, BrokerAwayError, TopicError) as error:
+            _log.warning("the history of a borrower cannot be read: %s", error)
+            return {"state": "failed", "detail": str(error)}
+        return {"state": "known", "borrower": describe(history, settings.rules().account)}
+
+
+class _SafeHeaders:
+    """Adds the headers that keep a browser from running or leaking anything."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, send_safely)
+
+
+def _filter(asked: QueryParams) -> ActionFilter:
+    strategy = asked.get("strategy", "")
+    return ActionFilter(
+        Strategy(strategy) if strategy in set(Strategy) else None,
+        asked.get("borrower", "")[:_LONGEST_TEXT],
+        asked.get("text", "")[:_LONGEST_TEXT],
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,73 @@
+// The page's stream of data, and what its state means to the reader.
+
+import { byId, setText } from "./dom.js";
+import { count, rate, time } from "./format.js";
+
+const NAMES = { live: "Live", loading: "Loading", connecting: "Connecting", away: "Kafka away", waiting: "Waiting", failed: "Error", lost: "Console away" };
+
+/** Follows `/live/<page>` while the page is visible, and calls `show` with each message. Returns a way to ask anew. */
+export function follow(page, show, query = () => "") {
+  let source = null;
+  const close = () => {
+    source?.close();
+    source = null;
+  };
+  const open = () => {
+    close();
+    source = new EventSource(`/live/${page}${query()}`);
+    source.onmessage = (message) => {
+      const data = JSON.parse(message.data);
+      tell(data.status);
+      show(data);
+      byId("main").setAttribute("aria-busy", String(data.status.state === "connecting"));
+    };
+    source.onerror = () => {
+      link("lost");
+      banner("The console's own server does not answer. What you see may be old; the page tries again by itself.");
+      // A refused stream is not tried again by the browser.
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => !document.hidden && open(), 2000);
+    };
+  };
+  // Browsers allow few streams to one server: a page nobody sees gives its own up.
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  if (!document.hidden) open();
+  return { reopen: open, close };
+}
+
+function tell(status) {
+  link(status.state);
+  banner(trouble(status));
+  const parts = [];
+  if (status.business_date) parts.push(`Business date ${status.business_date}`);
+  if (status.state === "live") parts.push(`${rate(status.processed_per_second)} events/s`);
+  if (status.told_since) parts.push(`history since ${time(status.told_since)}`);
+  setText(byId("context"), parts.join("  ·  "));
+}
+
+function trouble(status) {
+  const kafka = byId("main").dataset.bootstrap;
+  switch (status.state) {
+    case "away":
+      return `Kafka at ${kafka} has not answered since ${time(status.since)}. What you see is from then; the console tries again by itself.`;
+    case "waiting":
+      return `Waiting: ${status.detail}`;
+    case "failed":
+      return `Kafka at ${kafka} refuses to be read: ${status.detail}`;
+    case "loading":
+      return `Reading what was there before: ${count(status.backlog_read)} of ${count(status.backlog)} records.`;
+    default:
+      return "";
+  }
+}
+
+function link(state) {
+  const element = byId("link");
+  element.dataset.state = state;
+  setText(element, NAMES[state]);
+}
+
+function banner(text) {
+  const element = byId("banner");
+  setText(element, text);
+  element.hidden = !text;
+}

@@ -1,0 +1,60 @@
+"""One `riskmon demo` with a Prometheus that watches it, for all tests that look at a running system."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.support import COMMAND
+from tests.prometheus_server import Prometheus, prometheus
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    """A demo that has ended: its exit code, what it printed, its summary; `moment` lies just before its end."""
+
+    exit_code: int
+    output: str
+    summary: dict[str, Any]
+    prometheus: Prometheus
+    moment: float
+
+
+@pytest.fixture(scope="session")
+def demo_run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoRun]:
+    """`riskmon demo` from the command line, as the README names it."""
+    folder: Path = tmp_path_factory.mktemp("demo")
+    environment = os.environ | {
+        "RISKMON_HOME": str(folder),
+        "RISKMON_MODEL_DIR": str(model),
+        "RISKMON_METRICS_PORT": "0",
+        "RISKMON_CONSOLE_PORT": "0",
+        "COLUMNS": "250",
+    }
+    summary, log, started = folder / "summary.json", folder / "demo.log", time.time()
+    demo = [*COMMAND, "demo", "--borrowers", "250", "--days", "180", "--rate", "400", "--malformed", "0.01"]
+    with log.open("wb") as out:
+        process = subprocess.Popen([*demo, "--summary", str(summary)], env=environment, stdout=out, stderr=out)
+    try:
+        targets = {f"riskmon-{role}": _port(log, role, process) for role in ("worker", "learner")}
+        with prometheus(folder, targets) as server:
+            exit_code = process.wait(150)
+            moment = server.last_moment('count(up{job=~"riskmon-.*"} == 1) == 2', started)
+            yield DemoRun(exit_code, log.read_text(), json.loads(summary.read_text()), server, moment)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _port(log: Path, role: str, process: subprocess.Popen[bytes]) -> int:
+    while not (found := re.search(rf"of the {role} at http://127\.0\.0\.1:(\d+)/metrics", log.read_text())):
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.1)
+    return int(found[1])
