@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import repeat
 from typing import NamedTuple
 
 from streams import account as rules_of
@@ -320,7 +321,10 @@ class _Batch:
     def _action(self, step: _Step, judged: Judgement) -> Action:
         worst, record, account = judged.worst, step.record, step.account
         risk_fell = SEVERITY[judged.watch.strategy] < SEVERITY[judged.previous]
-        reasons = top_reasons(worst.row, self._book.contributions(worst.row), risk_fell=risk_fell) if worst else []
+        reasons = []
+        if worst:
+            _, parts = self._book.contributions(worst.row)
+            reasons = top_reasons(worst.row, parts, risk_fell=risk_fell)
         loan_id = worst.loan_id if worst else account.loans[-1].loan_id
         loan = next(loan for loan in account.loans if loan.loan_id == loan_id)
         now = rules_of.position(loan, account.as_of, self._engine.rules.account)
@@ -378,11 +382,13 @@ def _order(sent: tuple[int, Outgoing]) -> tuple[int, int, bytes]:
 
 
 def _loan_scores(rows: Sequence[tuple[float, ...]], scores: Scores) -> Iterator[LoanScore]:
-    parts = zip(
-        rows, scores.forest.tolist(), scores.online.tolist(), scores.blend.tolist(), scores.segments, strict=True
-    )
-    for row, p_forest, p_online, p_blend, segment in parts:
-        yield LoanScore("", row, p_forest, p_online, p_blend, segment)
+    names = list(scores.contenders)
+    contenders = zip(*(each.tolist() for each in scores.contenders.values()), strict=True) if names else repeat(())
+    parts = zip(scores.forest.tolist(), scores.online.tolist(), scores.blend.tolist(), strict=True)
+    for row, (p_forest, p_online, p_blend), those, segment in zip(
+        rows, parts, contenders, scores.segments, strict=False
+    ):
+        yield LoanScore("", row, p_forest, p_online, p_blend, dict(zip(names, those, strict=True)), segment)
 
 
 def _label(outcome: Outcome, borrower_id: str, record: Record) -> Label:
@@ -401,5 +407,6 @@ def _label(outcome: Outcome, borrower_id: str, record: Record) -> Label:
         blended_score=prediction.p_blend,
         forest_version=prediction.forest_version,
         online_version=prediction.online_version,
+        online_scores=prediction.p_contenders,
         outcome=outcome.reached_30_dpd,
     )

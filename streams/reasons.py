@@ -1,4 +1,4 @@
-"""Why a score is what it is, in a collector's words: the forest's own contributions, largest first."""
+"""Why a score is what it is, in a collector's words: the models' own contributions to it, largest first."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ EVENTS = "riskmon.events"
 ACTIONS = "riskmon.actions"
 LABELS = "riskmon.labels"
 MODELS = "riskmon.models"
+ALERTS = "riskmon.alerts"
 DEADLETTER = "riskmon.deadletter"
 ACCOUNTS_TABLE = "accounts"
 MAX_MESSAGE_BYTES = 16 << 20
@@ -52,6 +53,7 @@ def topic_specs(application: str, partitions: int) -> list[TopicSpec]:
         # One partition: a single learner takes the labels in one order.
         TopicSpec(LABELS, 1),
         TopicSpec(MODELS, 1, compacted),
+        TopicSpec(ALERTS, 1),
         TopicSpec(DEADLETTER, 1, large),
         TopicSpec(changelog_name(application), partitions, compacted | large),
     ]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from streams.account import AccountRules, paid_by, position
 from streams.calendar import due_day
 from streams.features import FEATURE_NAMES, next_instalment
-from streams.state import Account, Loan, Segment, Snapshot, Strategy, Watch
+from streams.state import Account, Loan, Segment, Snapshot, Strategy, Watch, digest
 from streams.strategy import StrategyRules, next_strategy
 
 LABEL_DAYS = 30
@@ -23,6 +22,7 @@ class LoanScore(NamedTuple):
     p_forest: float
     p_online: float
     p_blend: float
+    p_contenders: dict[str, float]
     segment: Segment | None
 
 
@@ -118,13 +118,14 @@ def _snapshot(score: LoanScore, account: Account, versions: ModelVersions) -> Sn
         instalment=number,
         due_day=due_day(loan.first_due, number),
         scored_day=account.as_of,
-        priority=zlib.crc32(f"{score.loan_id}/{number}/{account.as_of}".encode()),
+        priority=digest(f"{score.loan_id}/{number}/{account.as_of}"),
         features=score.row[: len(FEATURE_NAMES)],
         p_forest=score.p_forest,
         p_online=score.p_online,
         p_blend=score.p_blend,
         forest_version=versions.forest,
         online_version=versions.online,
+        p_contenders=score.p_contenders,
     )
 
 
@@ -132,7 +133,8 @@ def _file(pending: tuple[Snapshot, ...], new: Snapshot | None) -> tuple[Snapshot
     """Keep one prediction an instalment: that of the day with the smallest hash.
 
     Every day of scoring has the same chance, so the labels cover all moments at which the models are asked,
-    and a borrower who is scored daily counts no more than one who is scored twice a month.
+    and a borrower who is scored daily counts no more than one who is scored twice a month. (A CRC would not do:
+    it is linear, so that the same dates win for half of all loans.)
     """
     if new is None:
         return pending

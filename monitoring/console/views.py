@@ -79,7 +79,8 @@ def models(board: Board, now: datetime) -> Json:
     return {
         "status": status(board, now),
         "forest_version": newest.forest_version if newest else None,
-        "labels_learnt": snapshot.model.labels_seen if snapshot else 0,
+        "labels_learnt": snapshot.labels_learnt if snapshot else 0,
+        "champion": snapshot.champion if snapshot else None,
         "online_weight": quality.online_weight,
         "window": quality.window,
         "labels": quality.labels,
