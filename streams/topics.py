@@ -105,7 +105,9 @@ async def partitions_of(kafka: Connection, *topics: str) -> list[TopicPartition]
     numbers = {each["topic"]: sorted(part["partition"] for part in each["partitions"]) for each in described}
     for topic in topics:
         if not numbers[topic]:
-            raise TopicError(f"the topic {topic} does not exist at {kafka.bootstrap}: has a worker run there?")
+            raise TopicError(
+                f"no topic {topic} at {kafka.bootstrap}, or this user may not see it: has a worker run there?"
+            )
     return [TopicPartition(topic, number) for topic in topics for number in numbers[topic]]
 
 

@@ -8,6 +8,7 @@ from tests.integration.support import COMMAND
 
 def test_demo_ends_by_itself_and_its_counts_add_up(demo_run: DemoRun) -> None:
     assert demo_run.exit_code == 0, demo_run.output
+    assert "web console at http://127.0.0.1:" in demo_run.output
     told = demo_run.summary
     events = told["events"]
     assert events["published"] == events["applied"] + events["duplicates"] + told["dead_letters"]
