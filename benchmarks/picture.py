@@ -18,7 +18,9 @@ def write(evidence: dict[str, Any], path: Path) -> None:
     height = len(panels) * (HEIGHT + TOP) + TOP
     path.write_text(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" '
-        f'font-size="13"><rect width="100%" height="100%" fill="white"/>{"".join(panels)}</svg>\n'
+        f'font-size="13"><rect width="100%" height="100%" fill="white"/>{"".join(panels)}'
+        f'<text x="{WIDTH - 20}" y="{height - 12}" text-anchor="end">labels scored since day 360 (dashed)</text>'
+        "</svg>\n"
     )
 
 

@@ -31,7 +31,7 @@ from streams.topics import ALERTS, LABELS, MODELS
 _log = logging.getLogger(__name__)
 _LABELS_PARTITION = TopicPartition(LABELS, 0)
 _KEY = b"online"
-# A snapshot holds the whole record (about 100 kB): labels share one while they come fast.
+# A snapshot holds the whole record (65 to 140 kB): labels share one while they come fast.
 _SNAPSHOT_SECONDS = 1.0
 
 
