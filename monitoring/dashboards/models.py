@@ -51,7 +51,7 @@ MODELS = Dashboard(
                 "What the learner found in the last hour, by model or feature.",
                 "short",
                 {
-                    "{{kind}} {{subject}}": "sum by (kind, subject) (increase(riskmon_drift_alerts_total[1h])) > 0",
+                    "{{kind}} {{subject}}": "sum by (kind, subject) (increase(riskmon_drift_alerts_total[1h]))",
                     "champion changed": "sum(increase(riskmon_champion_switches_total[1h]))",
                 },
             ),

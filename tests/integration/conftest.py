@@ -15,6 +15,9 @@ import pytest
 from tests.integration.support import COMMAND
 from tests.prometheus_server import Prometheus, prometheus
 
+# Enough labels for two of the windows whose features are compared.
+BORROWERS = 500
+
 
 @dataclass(frozen=True)
 class DemoRun:
@@ -39,7 +42,7 @@ def demo_run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "COLUMNS": "250",
     }
     summary, log, started = folder / "summary.json", folder / "demo.log", time.time()
-    demo = [*COMMAND, "demo", "--borrowers", "250", "--days", "180", "--rate", "400", "--malformed", "0.01"]
+    demo = [*COMMAND, "demo", "--borrowers", str(BORROWERS), "--days", "220", "--rate", "600", "--malformed", "0.01"]
     with log.open("wb") as out:
         process = subprocess.Popen([*demo, "--summary", str(summary)], env=environment, stdout=out, stderr=out)
     try:
