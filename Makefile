@@ -3,11 +3,12 @@ PYTHON ?= python3.11
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test faults lint setup docs lock clean
+.PHONY: help demo test faults evidence lint setup docs lock clean
 help:
 	@echo "make demo   set up and run everything on a local Kafka, until Ctrl-C"
 	@echo "make test   set up, check and run all tests"
 	@echo "make faults the fault and fuzz tests at full length, about half an hour"
+	@echo "make evidence   what the online model is worth, about half an hour"
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   write schemas, metrics page and dashboards anew from the code"
 	@echo "make lock   pin the dependencies anew"
@@ -21,6 +22,9 @@ test: $(STAMP) lint
 
 faults: $(STAMP)
 	$(VENV)/bin/python -m pytest --long -s tests/integration/test_faults.py tests/integration/test_hostile.py tests/unit/test_hostile.py
+
+evidence: $(STAMP)
+	$(VENV)/bin/python -m benchmarks.evidence
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

@@ -6,6 +6,7 @@ p = 1 / (1 + exp(−(a·logit(raw) + b))): smooth, strictly increasing, two numb
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,35 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 _EPSILON = 1e-4
 _ROWS_AT_ONCE = 2048
+
+
+def log_odds(probability: Floats) -> Floats:
+    """log(p / (1 − p)), elementwise; p is clipped to stay 1e-4 away from 0 and 1."""
+    clipped = np.clip(probability, _EPSILON, 1 - _EPSILON)
+    odds: Floats = np.log(clipped) - np.log1p(-clipped)
+    return odds
+
+
+def sigmoid(odds: Floats) -> Floats:
+    """The inverse of `log_odds`, elementwise."""
+    probability: Floats = 1 / (1 + np.exp(-odds))
+    return probability
+
+
+def spread(
+    credits: Floats, start: Floats, function: Callable[[Floats], Floats], slope: Callable[[Floats], Floats]
+) -> Floats:
+    """What each of a sum's parts adds to a function of the sum: n × parts, from `start` (n, or 1 for all rows).
+
+    Aumann-Shapley: every part counts at the mean slope of the way, so that the results add up to
+    function(start + all parts) − function(start). `slope` is the function's derivative.
+    """
+    change = credits.sum(axis=1)
+    flat = np.abs(change) < 1e-9
+    total = function(start + change) - function(start)
+    rate = np.where(flat, slope(start), total / np.where(flat, 1, change))
+    shares: Floats = credits * rate[:, None]
+    return shares
 
 
 class ForestInputError(ValueError):
@@ -31,10 +61,7 @@ class Calibration:
 
     def apply(self, raw: Floats) -> Floats:
         """Calibrated probabilities of raw scores, elementwise."""
-        clipped = np.clip(raw, _EPSILON, 1 - _EPSILON)
-        odds = np.log(clipped) - np.log1p(-clipped)
-        calibrated: Floats = 1 / (1 + np.exp(-(self.slope * odds + self.intercept)))
-        return calibrated
+        return sigmoid(self.slope * log_odds(raw) + self.intercept)
 
     def derivative(self, raw: Floats) -> Floats:
         """d apply / d raw, elementwise; 0 where the raw score is clipped."""
@@ -105,8 +132,8 @@ class Forest:
         """The base probability, and what each feature added to it in each row: (scalar, n × features).
 
         Along a row's path each split's change in node probability is credited to its feature (Saabas). The raw
-        credits pass the calibration by Aumann-Shapley's formula for a function of their sum, so that base plus
-        a row's contributions is its calibrated probability.
+        credits pass the calibration by `spread`, so that base plus a row's contributions is its calibrated
+        probability.
         """
         self._check(rows)
         credits = np.zeros((len(rows), len(self.feature_names)))
@@ -119,14 +146,8 @@ class Forest:
             nodes = after
         credits /= len(self.roots)
         base = np.array([self.probability[self.roots].mean()])
-        return float(self.calibration.apply(base)[0]), credits * self._rate(base, credits.sum(axis=1))[:, None]
-
-    def _rate(self, base: Floats, change: Floats) -> Floats:
-        """Calibrated change per unit of raw change, from the base to each row."""
-        flat = np.abs(change) < 1e-9
-        total = self.calibration.apply(base + change) - self.calibration.apply(base)
-        rate: Floats = np.where(flat, self.calibration.derivative(base), total / np.where(flat, 1, change))
-        return rate
+        apply = self.calibration.apply
+        return float(apply(base)[0]), spread(credits, base, apply, self.calibration.derivative)
 
     def _raw(self, rows: Floats) -> Floats:
         # scikit-learn compares features as 32-bit floats with 64-bit thresholds; so must we, to be equal to it.

@@ -1,100 +1,183 @@
-"""The incremental model: River's standard scaler and logistic regression, with a state that travels as JSON."""
+"""The incremental models: River's scaler and logistic regression, with a state that travels as JSON.
+
+A recipe says which columns are made of the features and how they are learnt. All recipes are linear in their
+columns, so any of them is scored in batches, restored exactly and explained feature by feature.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations_with_replacement
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 from river import linear_model, optim, preprocessing
 
+from models.forest import sigmoid, spread
+
 Floats = NDArray[np.float64]
-_LEARNING_RATE = 0.02
+_INTERCEPT_RATE = 0.02
 _L2 = 1e-4
 _CLIP = 6.0
 
 
+class SnapshotError(ValueError):
+    """A snapshot that does not fit the recipe it is to be restored by."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One online model: its columns and its optimiser. Rates are River's learning rates, without unit.
+
+    `use` limits the features (none named: all), `products` adds the products of each pair of these, `logarithms`
+    takes log(1 + x) of all features first, 0 for one below 0. `eligible` is false for one that is judged but
+    never served.
+    """
+
+    name: str
+    rate: float
+    adaptive: bool = True
+    use: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+    logarithms: bool = True
+    eligible: bool = True
+
+    def optimiser(self) -> optim.base.Optimizer:
+        """River's AdaGrad, or plain stochastic gradient descent."""
+        return optim.AdaGrad(self.rate) if self.adaptive else optim.SGD(self.rate)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns a recipe makes of rows of features."""
+
+    recipe: Recipe
+    feature_names: tuple[str, ...]
+
+    @cached_property
+    def sources(self) -> list[tuple[int, ...]]:
+        """The features behind each column: one, or two for a product."""
+        at = {name: number for number, name in enumerate(self.feature_names)}
+        pairs = combinations_with_replacement(self.recipe.products, 2)
+        return [(at[name],) for name in self.recipe.use or self.feature_names] + [(at[a], at[b]) for a, b in pairs]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What the columns are called."""
+        return tuple("*".join(self.feature_names[each] for each in source) for source in self.sources)
+
+    @cached_property
+    def credits(self) -> Floats:
+        """columns × features: whose contribution a column is; a product counts half for each factor."""
+        share = np.zeros((len(self.sources), len(self.feature_names)))
+        for column, source in enumerate(self.sources):
+            np.add.at(share[column], list(source), 1 / len(source))
+        return share
+
+    def of(self, rows: Floats) -> Floats:
+        """n rows of features to n rows of columns."""
+        # A payment may carry a value date some days ahead, so that it was made "before 0 days".
+        base = np.log1p(np.maximum(rows, 0)) if self.recipe.logarithms else rows
+        singles, firsts, seconds = self._factors
+        return np.concatenate([base[:, singles], base[:, firsts] * base[:, seconds]], axis=1)
+
+    @cached_property
+    def _factors(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        singles = [source[0] for source in self.sources if len(source) == 1]
+        pairs = [source for source in self.sources if len(source) == 2]
+        first, second = ([pair[side] for pair in pairs] for side in (0, 1))
+        return np.array(singles, np.int64), np.array(first, np.int64), np.array(second, np.int64)
+
+
 class LinearSnapshot(BaseModel):
-    """All of the online model: enough to score with, and to go on learning as if nothing had been."""
+    """All of one online model: enough to score with, and to go on learning as if nothing had been."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    feature_names: tuple[str, ...]
+    columns: tuple[str, ...]
     labels_seen: int = Field(ge=0)
-    counts: tuple[float, ...]
     means: tuple[float, ...]
     variances: tuple[float, ...]
     weights: tuple[float, ...]
     intercept: float
-    updates: int = Field(ge=0, description="Steps the optimiser has taken.")
-
-    @model_validator(mode="after")
-    def _same_length(self) -> LinearSnapshot:
-        sizes = {len(part) for part in (self.counts, self.means, self.variances, self.weights)}
-        if sizes != {len(self.feature_names)}:
-            raise ValueError("counts, means, variances and weights need one entry a feature")
-        return self
-
-    def scorer(self) -> LinearScorer:
-        """The snapshot as arrays for scoring many rows at once."""
-        deviations = np.sqrt(np.array(self.variances))
-        return LinearScorer(
-            means=np.array(self.means),
-            # River's scaler maps a feature that has never varied to 0.
-            scales=np.divide(1.0, deviations, out=np.zeros_like(deviations), where=deviations > 0),
-            weights=np.array(self.weights),
-            intercept=self.intercept,
-        )
+    squared_gradients: tuple[float, ...] = Field(description="AdaGrad's sums; empty for other optimisers.")
 
 
 @dataclass(frozen=True, eq=False)
 class LinearScorer:
-    """Scores n rows at once, equal to River's one-row prediction."""
+    """Scores n rows at once, equal to River's one-row prediction, and explains a row."""
 
+    columns: Columns
     means: Floats
     scales: Floats
     weights: Floats
     intercept: float
 
+    @classmethod
+    def from_snapshot(cls, recipe: Recipe, feature_names: Sequence[str], snapshot: LinearSnapshot) -> LinearScorer:
+        """The snapshot as arrays. Raises `SnapshotError` if it was made by another recipe."""
+        deviations = np.sqrt(np.array(snapshot.variances))
+        return cls(
+            columns=_checked(recipe, feature_names, snapshot),
+            means=np.array(snapshot.means),
+            # River's scaler maps a column that has never varied to 0.
+            scales=np.divide(1.0, deviations, out=np.zeros_like(deviations), where=deviations > 0),
+            weights=np.array(snapshot.weights),
+            intercept=snapshot.intercept,
+        )
+
     def predict(self, rows: Floats) -> Floats:
         """Probabilities of n rows of features."""
-        standardised = np.clip((rows - self.means) * self.scales, -_CLIP, _CLIP)
-        probabilities: Floats = 1 / (1 + np.exp(-(standardised @ self.weights + self.intercept)))
-        return probabilities
+        return sigmoid(self._standardised(rows) @ self.weights + self.intercept)
+
+    def contributions(self, rows: Floats) -> tuple[float, Floats]:
+        """The base probability, and what each feature added to it in each row: (scalar, n × features).
+
+        The base is a borrower whose columns are all average. Log odds are a sum over the features, so `spread` gives
+        each its share of the probability.
+        """
+        credits = (self._standardised(rows) * self.weights) @ self.columns.credits
+        start = np.array([self.intercept])
+        return float(sigmoid(start)[0]), spread(credits, start, sigmoid, _sigmoid_slope)
+
+    def _standardised(self, rows: Floats) -> Floats:
+        return np.clip((self.columns.of(rows) - self.means) * self.scales, -_CLIP, _CLIP)
 
 
 class OnlineModel:
-    """Learns one label at a time. Standardised features are clipped, so that one outlier cannot throw it off."""
+    """Learns one label at a time. Standardised columns are clipped, so that one outlier cannot throw it off."""
 
-    def __init__(self, feature_names: Sequence[str]) -> None:
-        self._names = tuple(feature_names)
+    def __init__(self, recipe: Recipe, feature_names: Sequence[str]) -> None:
+        self._columns = Columns(recipe, tuple(feature_names))
         self._scaler = preprocessing.StandardScaler()
         self._regression = linear_model.LogisticRegression(
-            optimizer=optim.SGD(_LEARNING_RATE), intercept_lr=_LEARNING_RATE, l2=_L2
+            optimizer=recipe.optimiser(), intercept_lr=_INTERCEPT_RATE, l2=_L2
         )
         self.labels_seen = 0
 
     @classmethod
-    def from_snapshot(cls, snapshot: LinearSnapshot) -> OnlineModel:
-        """A model that goes on exactly where the snapshot was taken."""
-        model = cls(snapshot.feature_names)
-        names = snapshot.feature_names
-        model._scaler.counts = Counter(dict(zip(names, map(int, snapshot.counts), strict=True)))
+    def from_snapshot(cls, recipe: Recipe, feature_names: Sequence[str], snapshot: LinearSnapshot) -> OnlineModel:
+        """A model that goes on exactly where the snapshot was taken. Raises `SnapshotError` if it does not fit."""
+        model = cls(recipe, feature_names)
+        names = _checked(recipe, feature_names, snapshot).names
+        model._scaler.counts = Counter(dict.fromkeys(names, snapshot.labels_seen))
         model._scaler.means.update(zip(names, snapshot.means, strict=True))
         model._scaler.vars.update(zip(names, snapshot.variances, strict=True))
-        model._regression._weights.update(dict(zip(names, snapshot.weights, strict=True)))
-        model._regression.intercept = snapshot.intercept
-        model._regression.optimizer.n_iterations = snapshot.updates
-        model.labels_seen = snapshot.labels_seen
+        regression = model._regression
+        regression._weights.update(dict(zip(names, snapshot.weights, strict=True)))
+        if recipe.adaptive:
+            regression.optimizer.g2.update(zip(names, snapshot.squared_gradients, strict=True))
+        regression.intercept = snapshot.intercept
+        regression.optimizer.n_iterations = model.labels_seen = snapshot.labels_seen
         return model
 
     def predict(self, features: Sequence[float]) -> float:
         """The probability of the outcome, by what has been learnt so far."""
-        row = self._standardised(self._named(features))
-        probability: float = self._regression.predict_proba_one(row)[True]
+        probability: float = self._regression.predict_proba_one(self._standardised(self._named(features)))[True]
         return probability
 
     def learn(self, features: Sequence[float], outcome: bool) -> None:
@@ -106,20 +189,35 @@ class OnlineModel:
 
     def snapshot(self) -> LinearSnapshot:
         """The whole state as plain numbers."""
-        names = self._names
+        names, regression = self._columns.names, self._regression
+        gradients = regression.optimizer.g2 if self._columns.recipe.adaptive else None
         return LinearSnapshot(
-            feature_names=names,
+            columns=names,
             labels_seen=self.labels_seen,
-            counts=tuple(float(self._scaler.counts[name]) for name in names),
             means=tuple(float(self._scaler.means[name]) for name in names),
             variances=tuple(float(self._scaler.vars[name]) for name in names),
-            weights=tuple(float(self._regression._weights.get(name, 0.0)) for name in names),
-            intercept=float(self._regression.intercept),
-            updates=self._regression.optimizer.n_iterations,
+            weights=tuple(float(regression._weights.get(name, 0.0)) for name in names),
+            intercept=float(regression.intercept),
+            squared_gradients=() if gradients is None else tuple(float(gradients[name]) for name in names),
         )
 
     def _named(self, features: Sequence[float]) -> dict[str, float]:
-        return dict(zip(self._names, features, strict=True))
+        return dict(zip(self._columns.names, self._columns.of(np.array([features]))[0].tolist(), strict=True))
 
     def _standardised(self, row: dict[str, float]) -> dict[str, float]:
         return {name: min(max(value, -_CLIP), _CLIP) for name, value in self._scaler.transform_one(row).items()}
+
+
+def _checked(recipe: Recipe, feature_names: Sequence[str], snapshot: LinearSnapshot) -> Columns:
+    columns = Columns(recipe, tuple(feature_names))
+    size = len(columns.names)
+    gradients = size if recipe.adaptive else 0
+    found = (len(snapshot.means), len(snapshot.variances), len(snapshot.weights), len(snapshot.squared_gradients))
+    if snapshot.columns != columns.names or found != (size, size, size, gradients):
+        raise SnapshotError(f"{recipe.name}: the snapshot was made of other columns than the recipe's")
+    return columns
+
+
+def _sigmoid_slope(odds: Floats) -> Floats:
+    probability = sigmoid(odds)
+    return probability * (1 - probability)

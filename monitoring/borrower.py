@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from streams.account import MINOR_UNITS, AccountRules, delinquency_bucket, position
+from streams.account import CLOSED, MINOR_UNITS, AccountRules, delinquency_bucket, position
 from streams.events import AccountEvent, EmiMissed, LoanClosed, LoanOpened, PaymentReceived, PaymentReversed
 from streams.history import BorrowerHistory
 from streams.messages import Action, Label
@@ -45,7 +45,7 @@ def describe(history: BorrowerHistory, rules: AccountRules) -> Json:
         "score": watch.score if watch.has_open_loan else None,
         "segment": watch.segment.value if watch.segment else None,
         "days_past_due": watch.days_past_due,
-        "delinquency_bucket": delinquency_bucket(watch.days_past_due) if watch.has_open_loan else "closed",
+        "delinquency_bucket": delinquency_bucket(watch.days_past_due) if watch.has_open_loan else CLOSED,
         "missed_count": sum(loan["missed_count"] for loan in loans),
         "arrears": _money(watch.arrears),
         "loans": loans,

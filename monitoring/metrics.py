@@ -75,8 +75,20 @@ ONLINE_WEIGHT = Gauge("riskmon_online_model_weight_ratio", "The online model's s
 # The learner
 LEARNER_LABELS = Counter("riskmon_learner_labels", "Labels the learner took, by outcome.", ["outcome"])
 LEARNER_REPEATS = Counter("riskmon_learner_repeated_labels", "Labels the learner had already learnt.")
-LEARNER_LOG_LOSS = Gauge(
-    "riskmon_model_log_loss", "Recent prequential log loss, exponentially weighted, by model.", ["model"]
+MODEL_LOG_LOSS = Gauge(
+    "riskmon_model_log_loss",
+    "Mean log loss of the predictions made at the time, over the last 1000 labels, by model.",
+    ["model"],
+)
+MODEL_AUC = Gauge("riskmon_model_auc_ratio", "Area under the ROC curve over the same labels, by model.", ["model"])
+JUDGED_LABELS = Gauge("riskmon_model_judged_labels", "Labels on which a model is judged, at most 1000.", ["model"])
+CHAMPION = Gauge("riskmon_champion", "1 for the online model that is served, 0 for its challengers.", ["model"])
+CHAMPION_SWITCHES = Counter("riskmon_champion_switches", "Times another online model became the one served.")
+DRIFT_ALERTS = Counter("riskmon_drift_alerts", "Drifts found, by kind and by model or feature.", ["kind", "subject"])
+FEATURE_PSI = Gauge(
+    "riskmon_feature_stability_index_ratio",
+    "Population stability index of a feature in the last closed window against its reference window.",
+    ["feature"],
 )
 
 # A series that is born with its first event hides that event from `increase`, so known label values start at zero.

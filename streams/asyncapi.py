@@ -14,15 +14,16 @@ from pydantic.json_schema import models_json_schema
 
 from streams.account import RefusalReason
 from streams.events import AccountEvent, DayClosed
-from streams.messages import Action, Label, ModelSnapshot
+from streams.messages import Action, Alert, Label, ModelSnapshot
 from streams.settings import Settings
-from streams.topics import ACTIONS, DEADLETTER, EVENTS, LABELS, MODELS, TopicSpec, topic_specs
+from streams.topics import ACTIONS, ALERTS, DEADLETTER, EVENTS, LABELS, MODELS, TopicSpec, topic_specs
 
 FILE = Path(__file__).parent.parent / "docs" / "asyncapi.json"
 _ACCOUNT_EVENTS: tuple[type[BaseModel], ...] = get_args(AccountEvent)
 _KEYS: dict[type[BaseModel], str] = {
     Action: "The borrower's id: a borrower's actions stand in order on one partition.",
     Label: "The borrower's id.",
+    Alert: "The model or feature that drifted.",
     ModelSnapshot: "Always `online`: compaction keeps the newest snapshot.",
     **dict.fromkeys(_ACCOUNT_EVENTS, "The event's borrower_id. Another key is refused (key_mismatch)."),
 }
@@ -41,7 +42,7 @@ _DEAD_LETTER_HEADERS: dict[str, dict[str, Any]] = {
 
 def document() -> dict[str, Any]:
     """The whole document. Its schemas are draft 07, which is what AsyncAPI's own Schema Object extends."""
-    models: list[type[BaseModel]] = [*_ACCOUNT_EVENTS, DayClosed, Action, Label, ModelSnapshot]
+    models: list[type[BaseModel]] = [*_ACCOUNT_EVENTS, DayClosed, Action, Label, ModelSnapshot, Alert]
     _, schemas = models_json_schema(
         [(model, "serialization") for model in models], ref_template="#/components/schemas/{model}"
     )
@@ -62,7 +63,10 @@ def document() -> dict[str, Any]:
                 [Action],
             ),
             "labels": _channel(specs[LABELS], "Predictions whose outcome became known, for the learner.", [Label]),
-            "models": _channel(specs[MODELS], "The online model after each batch of labels.", [ModelSnapshot]),
+            "models": _channel(specs[MODELS], "The online models, at most once a second.", [ModelSnapshot]),
+            "alerts": _channel(
+                specs[ALERTS], "Drift. After a crash one may be repeated with the same alert_id.", [Alert]
+            ),
             "deadletter": _channel(specs[DEADLETTER], "Messages that cannot be processed, as they came.", []),
         },
         "operations": {
@@ -71,6 +75,7 @@ def document() -> dict[str, Any]:
             "sendLabels": _operation("send", "labels", "A worker publishes outcomes."),
             "takeLabels": _operation("receive", "labels", "The learner learns from them."),
             "sendModels": _operation("send", "models", "The learner publishes what it has learnt."),
+            "sendAlerts": _operation("send", "alerts", "The learner tells of a drift it found."),
             "takeModels": _operation("receive", "models", "Workers score with the newest one."),
             "sendDeadLetters": _operation("send", "deadletter", "Workers and learner put aside what they cannot use."),
         },

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, repeat
 from typing import NamedTuple
 
 from streams import account as rules_of
@@ -323,7 +323,10 @@ class _Batch:
     def _action(self, step: _Step, judged: Judgement) -> Action:
         worst, record, account = judged.worst, step.record, step.account
         risk_fell = SEVERITY[judged.watch.strategy] < SEVERITY[judged.previous]
-        reasons = top_reasons(worst.row, self._book.contributions(worst.row), risk_fell=risk_fell) if worst else []
+        reasons = []
+        if worst:
+            _, parts = self._book.contributions(worst.row)
+            reasons = top_reasons(worst.row, parts, risk_fell=risk_fell)
         loan = worst.loan if worst else account.loans[-1]
         now = worst.now if worst else rules_of.position(loan, account.as_of, self._engine.rules.account)
         published = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
@@ -391,11 +394,13 @@ def _open_loan(loan: Loan, account: Account, rules: AccountRules) -> _OpenLoan:
 
 
 def _loan_scores(loans: Sequence[_OpenLoan], scores: Scores) -> Iterator[LoanScore]:
-    parts = zip(
-        loans, scores.forest.tolist(), scores.online.tolist(), scores.blend.tolist(), scores.segments, strict=True
-    )
-    for open_loan, p_forest, p_online, p_blend, segment in parts:
-        yield LoanScore(*open_loan, p_forest, p_online, p_blend, segment)
+    names = list(scores.contenders)
+    contenders = zip(*(each.tolist() for each in scores.contenders.values()), strict=True) if names else repeat(())
+    parts = zip(scores.forest.tolist(), scores.online.tolist(), scores.blend.tolist(), strict=True)
+    for open_loan, (p_forest, p_online, p_blend), those, segment in zip(
+        loans, parts, contenders, scores.segments, strict=False
+    ):
+        yield LoanScore(*open_loan, p_forest, p_online, p_blend, dict(zip(names, those, strict=True)), segment)
 
 
 def _label(outcome: Outcome, borrower_id: str, record: Record) -> Label:
@@ -414,5 +419,6 @@ def _label(outcome: Outcome, borrower_id: str, record: Record) -> Label:
         blended_score=prediction.p_blend,
         forest_version=prediction.forest_version,
         online_version=prediction.online_version,
+        online_scores=prediction.p_contenders,
         outcome=outcome.reached_30_dpd,
     )

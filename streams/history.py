@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
@@ -83,7 +84,8 @@ async def read_history(
     finally:
         await consumer.stop()
     records = [Record(m.partition, m.offset, m.key, m.value, m.timestamp) for m in found if m.topic == EVENTS]
-    timeline, begins = _timeline(borrower_id, records, rows, state, rules)
+    # In a thread, so that a long past does not hold up whoever else is served.
+    timeline, begins = await asyncio.to_thread(_timeline, borrower_id, records, rows, state, rules)
     return BorrowerHistory(
         state=state,
         rows=rows,

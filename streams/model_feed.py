@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
+from models.online import SnapshotError
 from monitoring import metrics
 from streams.connection import Connection
 from streams.messages import ModelSnapshot
@@ -16,7 +17,7 @@ from streams.scoring import ScoreBook
 from streams.topics import MODELS
 
 _log = logging.getLogger(__name__)
-PARTITION = TopicPartition(MODELS, 0)
+_PARTITION = TopicPartition(MODELS, 0)
 _RETRY_SECONDS = 2.0
 
 
@@ -36,8 +37,18 @@ class ModelFeed:
                 _log.warning("the models topic cannot be read, trying again: %s", error)
                 await asyncio.sleep(_RETRY_SECONDS)
 
+    async def catch_up(self) -> None:
+        """Put the newest snapshot in force at once, so that a restart does not score by the forest alone at first."""
+        try:
+            value = await newest_snapshot(self._kafka)
+        except KafkaError as error:
+            _log.warning("the newest models cannot be read, those in force stay: %s", error)
+            return
+        if value is not None:
+            self._take(value)
+
     async def _follow(self) -> None:
-        consumer = await at_newest(self._kafka)
+        consumer = await _at_newest(self._kafka)
         try:
             async for message in consumer:
                 self._take(message.value)
@@ -46,24 +57,43 @@ class ModelFeed:
 
     def _take(self, value: bytes) -> None:
         try:
-            snapshot = ModelSnapshot.model_validate_json(value)
-        except ValidationError as error:
+            self.book = self.book.with_snapshot(decode_snapshot(value))
+        except SnapshotError as error:
             _log.error("a model snapshot is not usable and is passed over: %s", error)
             return
-        self.book = self.book.with_snapshot(snapshot)
-        metrics.ONLINE_LABELS.set(self.book.labels_learnt)
+        metrics.ONLINE_LABELS.set(self.book.versions.online)
         metrics.ONLINE_WEIGHT.set(self.book.online_weight)
 
 
-async def at_newest(kafka: Connection) -> AIOKafkaConsumer:
+def decode_snapshot(value: bytes) -> ModelSnapshot:
+    """A snapshot from the topic. Raises `SnapshotError`, in one line, if it is of another format or damaged."""
+    try:
+        return ModelSnapshot.model_validate_json(value)
+    except ValidationError as error:
+        wrong = {each["loc"]: each["msg"] for each in error.errors(include_url=False)}
+        place = ("schema_version",) if ("schema_version",) in wrong else next(iter(wrong))
+        raise SnapshotError(f"{'.'.join(map(str, place)) or 'JSON'}: {wrong[place]}") from None
+
+
+async def newest_snapshot(kafka: Connection) -> bytes | None:
+    """The last message of the models topic as it stands there; None if there is none yet."""
+    consumer = await _at_newest(kafka)
+    try:
+        end = (await consumer.end_offsets([_PARTITION]))[_PARTITION]
+        return (await consumer.getone()).value if await consumer.position(_PARTITION) < end else None
+    finally:
+        await consumer.stop()
+
+
+async def _at_newest(kafka: Connection) -> AIOKafkaConsumer:
     """A started consumer of the models topic, positioned on the newest snapshot, if there is one."""
     consumer = kafka.consumer()
     try:
         await consumer.start()
-        consumer.assign([PARTITION])
-        end = (await consumer.end_offsets([PARTITION]))[PARTITION]
-        begin = (await consumer.beginning_offsets([PARTITION]))[PARTITION]
-        consumer.seek(PARTITION, max(end - 1, begin))
+        consumer.assign([_PARTITION])
+        end = (await consumer.end_offsets([_PARTITION]))[_PARTITION]
+        begin = (await consumer.beginning_offsets([_PARTITION]))[_PARTITION]
+        consumer.seek(_PARTITION, max(end - 1, begin))
     except BaseException:
         await consumer.stop()
         raise

@@ -1,4 +1,4 @@
-"""Why a score is what it is, in a collector's words: the forest's own contributions, largest first."""
+"""Why a score is what it is, in a collector's words: the models' own contributions to it, largest first."""
 
 from __future__ import annotations
 
@@ -26,12 +26,11 @@ _WORDS = {
     "months_remaining": "{:.0f} instalments still to fall due",
     "outstanding_to_loan": "{:.0%} of the principal still outstanding",
     "days_to_next_due": "next instalment due in {:.0f} days",
-    "salaried": "salaried ({:.0f})",
-    "self_employed": "self-employed ({:.0f})",
-    "monthly_income": "monthly income of {:,.0f}",
     "loan_amount": "loan of {:,.0f}",
     "monthly_emi": "monthly instalment of {:,.0f}",
 }
+# They take part in scores, but a collector is told no field of the profile as it stands.
+_UNTOLD = frozenset({"salaried", "self_employed", "monthly_income"})
 
 
 def top_reasons(
@@ -39,10 +38,12 @@ def top_reasons(
 ) -> list[Reason]:
     """The features that raised the score most, or lowered it most when the strategy was relaxed.
 
+    Income and employment are left out: an action holds no personal field.
     `contributions` are in units of probability, one a feature, in the order of `ROW_NAMES` as is the row.
     """
     sign = -1.0 if risk_fell else 1.0
-    ranked = sorted(zip(ROW_NAMES, row, contributions, strict=True), key=lambda each: -sign * each[2])
+    parts = [part for part in zip(ROW_NAMES, row, contributions, strict=True) if part[0] not in _UNTOLD]
+    ranked = sorted(parts, key=lambda each: -sign * each[2])
     return [
         Reason(feature=name, value=value, contribution=part, text=_WORDS[name].format(value))
         for name, value, part in ranked[:most]

@@ -12,12 +12,13 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from streams.events import EVENTS
-from streams.messages import Action, Label, ModelSnapshot
+from streams.messages import Action, Alert, Label, ModelSnapshot
 
 FOLDER = Path(__file__).parent.parent / "docs" / "schemas"
 _CONTRACTS: dict[str, TypeAdapter[Any]] = {
     "event": EVENTS,
     "action": TypeAdapter(Action),
+    "alert": TypeAdapter(Alert),
     "label": TypeAdapter(Label),
     "model-snapshot": TypeAdapter(ModelSnapshot),
 }

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.blend import Blend, combine, weights
+from models.blend import combine
+from models.contenders import RECIPES
 from models.forest import Forest
-from models.online import LinearScorer
+from models.online import LinearScorer, SnapshotError
 from models.segments import Segmenter
 from streams.features import FEATURE_NAMES, SEED_FEATURE_NAMES, columns
 from streams.messages import ModelSnapshot
@@ -24,60 +25,95 @@ _SEED_COLUMNS = columns(SEED_FEATURE_NAMES)
 
 @dataclass(frozen=True)
 class Scores:
-    """Probabilities of n rows: the forest's, the online model's, and their blend; and the segment of each."""
+    """Probabilities of n rows: the forest's, the served online model's, their blend, and every contender's.
+
+    And the segment of each row.
+    """
 
     forest: NDArray[np.float64]
     online: NDArray[np.float64]
     blend: NDArray[np.float64]
+    contenders: Mapping[str, NDArray[np.float64]]
     segments: Sequence[Segment | None]
 
 
 @dataclass(frozen=True)
+class OnlineBook:
+    """The online models as the learner last published them; `weight` is the champion's share of the blend."""
+
+    scorers: Mapping[str, LinearScorer]
+    champion: str
+    weight: float
+    labels_learnt: int
+
+    @classmethod
+    def from_snapshot(cls, snapshot: ModelSnapshot) -> OnlineBook:
+        """The contenders this riskmon knows. Raises `SnapshotError` if they do not fit its recipes."""
+        scorers = {
+            recipe.name: LinearScorer.from_snapshot(recipe, FEATURE_NAMES, snapshot.contenders[recipe.name])
+            for recipe in RECIPES
+            if recipe.name in snapshot.contenders
+        }
+        if snapshot.champion not in scorers:
+            raise SnapshotError(f"{snapshot.champion}: this riskmon has no such recipe")
+        return cls(scorers, snapshot.champion, snapshot.online_weight, snapshot.labels_learnt)
+
+
+@dataclass(frozen=True)
 class ScoreBook:
-    """The forest with its segments and, once the learner has published one, the newest online model with its blend.
+    """The forest with its segments and, once the learner has published them, the newest online models.
 
     Without a forest every score is 0 and no segment is known: so is history gathered to train the first forest.
     """
 
     forest: Forest | None
     segmenter: Segmenter | None = None
-    online: LinearScorer | None = None
-    blend: Blend | None = None
-    labels_learnt: int = 0
+    online: OnlineBook | None = None
 
     def with_snapshot(self, snapshot: ModelSnapshot) -> ScoreBook:
-        """The same forest beside a newer online model."""
-        return replace(
-            self, online=snapshot.model.scorer(), blend=snapshot.blend, labels_learnt=snapshot.model.labels_seen
-        )
+        """The same forest beside newer online models."""
+        return replace(self, online=OnlineBook.from_snapshot(snapshot))
 
     @property
     def versions(self) -> ModelVersions:
         """What labels and actions say of the models that made them."""
-        return ModelVersions(self.forest.version if self.forest else "none", self.labels_learnt)
+        return ModelVersions(
+            self.forest.version if self.forest else "none", self.online.labels_learnt if self.online else 0
+        )
 
     @property
     def online_weight(self) -> float:
         """The online model's share of the blend, 0 while it takes no part."""
-        return weights(self.blend)[1] if self.blend else 0.0
+        return self.online.weight if self.online else 0.0
 
     def score(self, rows: Sequence[tuple[float, ...]]) -> Scores:
         """Score n rows in the order of `ROW_NAMES`. Without an online model its probability reads as the forest's."""
         table = np.array(rows, dtype=np.float64)
         forest = self.forest.predict(table[:, self._forest_columns]) if self.forest else np.zeros(len(rows))
         segments = self.segmenter.assign(table[:, _SEED_COLUMNS]) if self.segmenter else [None] * len(rows)
-        if self.online is None or self.blend is None:
-            return Scores(forest, forest, forest, segments)
-        online = self.online.predict(table[:, _LEARNT_COLUMNS])
-        return Scores(forest, online, combine(forest, online, weights(self.blend)), segments)
+        if self.online is None:
+            return Scores(forest, forest, forest, {}, segments)
+        learnt = table[:, _LEARNT_COLUMNS]
+        contenders = {name: scorer.predict(learnt) for name, scorer in self.online.scorers.items()}
+        served = contenders[self.online.champion]
+        return Scores(forest, served, combine(forest, served, self.online.weight), contenders, segments)
 
-    def contributions(self, row: tuple[float, ...]) -> list[float]:
-        """What each of `ROW_NAMES` added to the forest's probability; 0 for what the forest does not use."""
-        parts = np.zeros(len(row))
+    def contributions(self, row: tuple[float, ...]) -> tuple[float, list[float]]:
+        """The base probability, and what each of `ROW_NAMES` added to it in one row's blended score.
+
+        Both models' own contributions, weighted as the blend weights the models; with the base they add up to it.
+        """
+        base, parts = 0.0, np.zeros(len(row))
+        asked = np.array([row], dtype=np.float64)
         if self.forest is not None:
-            asked = np.array([row], dtype=np.float64)[:, self._forest_columns]
-            parts[self._forest_columns] = self.forest.contributions(asked)[1][0]
-        return [float(part) for part in parts]
+            base, forest_parts = self.forest.contributions(asked[:, self._forest_columns])
+            parts[self._forest_columns] = forest_parts[0]
+        if self.online is not None:
+            weight, served = self.online.weight, self.online.scorers[self.online.champion]
+            online_base, online_parts = served.contributions(asked[:, _LEARNT_COLUMNS])
+            base, parts = (1 - weight) * base + weight * online_base, (1 - weight) * parts
+            parts[_LEARNT_COLUMNS] += weight * online_parts[0]
+        return base, [float(part) for part in parts]
 
     @cached_property
     def _forest_columns(self) -> list[int]:

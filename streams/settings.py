@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     )
     commit_seconds: float = Field(0.5, gt=0, le=60, description="Interval of offset commits.")
 
+    online: bool = Field(
+        True, description="False: the worker scores with the forest alone, so the same events give the same actions."
+    )
     session_seconds: float = Field(
         10,
         ge=1,

@@ -103,6 +103,7 @@ class Snapshot(_Value, frozen=True, array_like=True):
     p_blend: float
     forest_version: str
     online_version: int
+    p_contenders: dict[str, float] = {}
 
 
 class Watch(_Value, frozen=True, array_like=True):

@@ -18,6 +18,7 @@ EVENTS = "riskmon.events"
 ACTIONS = "riskmon.actions"
 LABELS = "riskmon.labels"
 MODELS = "riskmon.models"
+ALERTS = "riskmon.alerts"
 DEADLETTER = "riskmon.deadletter"
 ACCOUNTS_TABLE = "accounts"
 MAX_MESSAGE_BYTES = 16 << 20
@@ -52,6 +53,7 @@ def topic_specs(application: str, partitions: int) -> list[TopicSpec]:
         # One partition: a single learner takes the labels in one order.
         TopicSpec(LABELS, 1),
         TopicSpec(MODELS, 1, compacted),
+        TopicSpec(ALERTS, 1),
         TopicSpec(DEADLETTER, 1, large),
         TopicSpec(changelog_name(application), partitions, compacted | large),
     ]
@@ -103,7 +105,9 @@ async def partitions_of(kafka: Connection, *topics: str) -> list[TopicPartition]
     numbers = {each["topic"]: sorted(part["partition"] for part in each["partitions"]) for each in described}
     for topic in topics:
         if not numbers[topic]:
-            raise TopicError(f"the topic {topic} does not exist at {kafka.bootstrap}: has a worker run there?")
+            raise TopicError(
+                f"no topic {topic} at {kafka.bootstrap}, or this user may not see it: has a worker run there?"
+            )
     return [TopicPartition(topic, number) for topic in topics for number in numbers[topic]]
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from streams.account import Position, paid_by
 from streams.calendar import due_day
 from streams.features import FEATURE_NAMES, next_instalment
-from streams.state import Account, Loan, Segment, Snapshot, Strategy, Watch
+from streams.state import Account, Loan, Segment, Snapshot, Strategy, Watch, digest
 from streams.strategy import StrategyRules, next_strategy
 
 LABEL_DAYS = 30
@@ -24,6 +23,7 @@ class LoanScore(NamedTuple):
     p_forest: float
     p_online: float
     p_blend: float
+    p_contenders: dict[str, float]
     segment: Segment | None
 
 
@@ -106,13 +106,14 @@ def _file(pending: tuple[Snapshot, ...], score: LoanScore, versions: ModelVersio
     """Keep one prediction an instalment: that of the day with the smallest hash.
 
     Every day of scoring has the same chance, so the labels cover all moments at which the models are asked,
-    and a borrower who is scored daily counts no more than one who is scored twice a month.
+    and a borrower who is scored daily counts no more than one who is scored twice a month. (A CRC would not do:
+    it is linear, so that the same dates win for half of all loans.)
     """
     loan_id, as_of = score.loan.loan_id, score.now.as_of
     number = next_instalment(score.loan, as_of)
     if number is None:
         return pending
-    priority = zlib.crc32(f"{loan_id}/{number}/{as_of}".encode())
+    priority = digest(f"{loan_id}/{number}/{as_of}")
     for at, old in enumerate(pending):
         if old.instalment == number and old.loan_id == loan_id:
             if old.priority <= priority:
@@ -134,4 +135,5 @@ def _snapshot(score: LoanScore, number: int, priority: int, versions: ModelVersi
         p_blend=score.p_blend,
         forest_version=versions.forest,
         online_version=versions.online,
+        p_contenders=score.p_contenders,
     )

@@ -93,7 +93,8 @@ class Worker:
         self.app.on_partitions_revoked.connect(self._on_revoked)
         self.app.task(self._consume)
         self.app.task(self._commit_now_and_then)
-        self.app.task(self._feed.run)
+        if settings.online:
+            self.app.task(self._feed.run)
         self.app.task(self._gauges.follow_lag)
         self.app.task(watch.run)
         metrics.FOREST_INFO.labels(book.versions.forest).set(1)
@@ -117,6 +118,8 @@ class Worker:
         # flow going again itself, once it has sought.
         self.app.consumer.stop_flow()
         await self.app.consumer.wait_for_stopped_flow()
+        if self._settings.online:
+            await self._feed.catch_up()
         async with self._lock:
             committed = await committed_offsets(self._settings.kafka, self._settings.application, EVENTS)
             self._continuity = Continuity({tp.partition: offset for tp, offset in committed.items()})

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders, QueryParams
@@ -26,24 +22,18 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from monitoring.borrower import describe
 from monitoring.console import views
 from monitoring.console.action_log import ActionFilter
 from monitoring.console.board import Board
+from monitoring.console.borrower_pages import REFRESH_SECONDS, BorrowerPages
 from monitoring.console.feed import Feed
 from monitoring.web import guarded, serving
-from streams.connection import BrokerAwayError
-from streams.history import UnknownBorrowerError, read_history
 from streams.settings import Settings
 from streams.state import Strategy
-from streams.topics import TopicError, changelog_name
 
-_log = logging.getLogger(__name__)
 _HERE = Path(__file__).parent
-_REFRESH_SECONDS = 1.0
 _SUGGESTIONS = 12
 _LONGEST_TEXT = 100
-_UNREAD = -2
 _HEADERS = {
     # Everything comes from here, and nothing is inline: a hostile id that slipped through as markup could do nothing.
     "Content-Security-Policy": (
@@ -86,8 +76,7 @@ class Console:
         self._stopping = stopping
         self._board = Board.empty(settings, _now())
         self._templates = Jinja2Templates(_HERE / "templates")
-        # A history is a scan of topics: one at a time, so that many readers do not add up to a load.
-        self._reading = asyncio.Lock()
+        self._borrowers = BorrowerPages(settings, self._board)
         self.app = Starlette(
             routes=[
                 *(Route(path, self._page) for path in PAGES),
@@ -127,7 +116,8 @@ class Console:
     async def _live(self, request: Request) -> Response:
         page, asked = request.path_params["page"], request.query_params
         if page == "borrower":
-            return EventSourceResponse(self._borrower(asked.get("id", "")[:_LONGEST_TEXT]))
+            borrower_id = asked.get("id", "")[:_LONGEST_TEXT]
+            return EventSourceResponse(self._borrowers.follow(borrower_id, self._stopping))
         shown: dict[str, Callable[[], dict[str, Any]]] = {
             "overview": lambda: views.overview(self._board, _now()),
             "actions": lambda: views.actions(self._board, _now(), _filter(asked)),
@@ -146,63 +136,7 @@ class Console:
             if data != last:
                 last = data
                 yield {"data": data}
-            await asyncio.sleep(_REFRESH_SECONDS)
-
-    async def _borrower(self, borrower_id: str) -> AsyncIterator[dict[str, str]]:
-        """The borrower, read anew when the account table has a newer row."""
-        told: dict[str, Any] = {"state": "reading" if borrower_id else "none"}
-        reading: asyncio.Task[dict[str, Any]] | None = None
-        read_at, pause = _UNREAD, 0.0
-        try:
-            while not self._stopping.is_set():
-                yield {"data": json.dumps({"status": views.status(self._board, _now()), **told})}
-                # Only what is new: the history is large, and the page keeps what it was told.
-                told = {}
-                if borrower_id and reading is None and self._is_due(borrower_id, read_at, pause):
-                    read_at, pause = self._newest_row(borrower_id), time.monotonic()
-                    reading = asyncio.create_task(self._read(borrower_id))
-                if reading is None:
-                    await asyncio.sleep(_REFRESH_SECONDS)
-                elif (await asyncio.wait([reading], timeout=_REFRESH_SECONDS))[0]:
-                    told, reading = reading.result(), None
-                    # A long scan leaves the machine as much time again to itself.
-                    pause = 2 * time.monotonic() - pause
-        finally:
-            if reading is not None:
-                reading.cancel()
-
-    def _is_due(self, borrower_id: str, read_at: int, pause: float) -> bool:
-        is_newer = self._newest_row(borrower_id) != read_at
-        return is_newer and self._board.link.state == "live" and time.monotonic() >= pause
-
-    def _newest_row(self, borrower_id: str) -> int:
-        """The offset of the borrower's newest row; -1 if none is known."""
-        place = self._board.portfolio.place(borrower_id)
-        return place.offset if place else -1
-
-    async def _read(self, borrower_id: str) -> dict[str, Any]:
-        portfolio, settings = self._board.portfolio, self._settings
-        place = portfolio.place(borrower_id)
-        if place is None and not portfolio.is_full:
-            return {"state": "unknown"}
-        changelog = TopicPartition(changelog_name(settings.application), place.partition) if place else None
-        try:
-            async with self._reading:
-                history = await read_history(
-                    settings.kafka,
-                    settings.application,
-                    settings.rules(),
-                    borrower_id,
-                    settings.history_records,
-                    changelog,
-                    place.offset if place else 0,
-                )
-        except UnknownBorrowerError:
-            return {"state": "unknown"}
-        except (KafkaError, BrokerAwayError, TopicError) as error:
-            _log.warning("the history of a borrower cannot be read: %s", error)
-            return {"state": "failed", "detail": str(error)}
-        return {"state": "known", "borrower": describe(history, settings.rules().account)}
+            await asyncio.sleep(REFRESH_SECONDS)
 
 
 class _SafeHeaders:

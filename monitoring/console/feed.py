@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from pydantic import ValidationError
 
 from monitoring.console.board import Board
@@ -56,13 +56,8 @@ class Feed:
         while True:
             try:
                 await self._follow()
-            except TopicError as error:
-                self._board.set_link("waiting", _now(), str(error))
-            except BrokerAwayError:
-                self._board.set_link("away", _now())
-            except KafkaError as error:
-                _log.warning("the topics cannot be read, trying again: %s", error)
-                self._board.set_link("failed", _now(), str(error))
+            except (TopicError, BrokerAwayError, KafkaError) as error:
+                self._note(error)
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _follow(self) -> None:
@@ -116,11 +111,20 @@ class Feed:
                 async with asyncio.timeout(_ANSWER_SECONDS):
                     ends = await consumer.end_offsets(events)
                     progress = await group_progress(self._kafka, self._group, EVENTS)
-            except (KafkaError, BrokerAwayError, TimeoutError):
-                self._board.set_link("away", _now())
+            except (KafkaError, BrokerAwayError, TimeoutError) as error:
+                self._note(error)
             else:
                 self._take_progress(ends, progress)
             await asyncio.sleep(_LOOK_SECONDS)
+
+    def _note(self, error: Exception) -> None:
+        if isinstance(error, TopicError):
+            self._board.set_link("waiting", _now(), str(error))
+        elif isinstance(error, KafkaError) and not error.retriable and not isinstance(error, KafkaTimeoutError):
+            _log.warning("the topics cannot be read, trying again: %s", error)
+            self._board.set_link("failed", _now(), str(error))
+        else:
+            self._board.set_link("away", _now())
 
     def _take_progress(self, ends: Mapping[TopicPartition, int], progress: GroupProgress) -> None:
         now = _now()

@@ -8,13 +8,12 @@ from itertools import islice
 import msgspec
 
 from monitoring.console.series import Series
-from streams.account import MINOR_UNITS, delinquency_bucket
+from streams.account import BUCKETS, CLOSED, MINOR_UNITS, delinquency_bucket
 from streams.state import BorrowerState, PartitionClock, Strategy
 
-CLOSED = "closed"
-OPEN_BUCKETS = ("current", "1-29", "30-59", "60-89", "90+")
+OPEN_BUCKETS = tuple(bucket for bucket in BUCKETS if bucket != CLOSED)
 OPEN_STRATEGIES = (Strategy.REMINDER, Strategy.SETTLEMENT, Strategy.RECOVERY)
-_CELLS = [(bucket, strategy) for bucket in (*OPEN_BUCKETS, CLOSED) for strategy in Strategy]
+_CELLS = [(bucket, strategy) for bucket in BUCKETS for strategy in Strategy]
 
 
 class Place(msgspec.Struct, gc=False):

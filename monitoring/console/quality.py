@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, NamedTuple
 
-from models.blend import log_loss, weights
+import numpy as np
+
+from models.record import log_losses
 from monitoring.console.series import Number, Series
 from streams.messages import Label, LabelOrder, ModelSnapshot
 
@@ -64,14 +66,14 @@ class Quality:
     @property
     def online_weight(self) -> float:
         """The online model's share of the blend."""
-        return weights(self.snapshot.blend)[1] if self.snapshot else 0.0
+        return self.snapshot.online_weight if self.snapshot else 0.0
 
     def coefficients(self) -> list[dict[str, Any]]:
-        """The online model's weights of standardised features, the strongest first."""
+        """The champion's weights of its standardised columns, the strongest first."""
         if self.snapshot is None:
             return []
-        model = self.snapshot.model
-        pairs = sorted(zip(model.feature_names, model.weights, strict=True), key=lambda each: -abs(each[1]))
+        model = self.snapshot.contenders[self.snapshot.champion]
+        pairs = sorted(zip(model.columns, model.weights, strict=True), key=lambda each: -abs(each[1]))
         return [{"feature": name, "weight": weight} for name, weight in pairs]
 
     def _log_loss(self, model: str) -> Number:
@@ -87,7 +89,7 @@ class Quality:
 
 
 def _mean_log_loss(scores: list[float], outcomes: list[bool]) -> float:
-    return sum(map(log_loss, scores, outcomes)) / len(scores)
+    return float(log_losses(np.array(scores), np.array(outcomes)).mean())
 
 
 def _measured(scores: list[float], outcomes: list[bool]) -> dict[str, Any]:

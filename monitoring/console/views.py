@@ -8,8 +8,8 @@ from typing import Any
 
 from monitoring.console.action_log import ActionFilter
 from monitoring.console.board import Board
-from monitoring.console.portfolio import CLOSED, OPEN_BUCKETS, OPEN_STRATEGIES
-from streams.account import MINOR_UNITS
+from monitoring.console.portfolio import OPEN_STRATEGIES
+from streams.account import BUCKETS, MINOR_UNITS
 from streams.messages import Action
 from streams.state import Strategy
 
@@ -51,7 +51,7 @@ def overview(board: Board, now: datetime) -> Json:
         "most_borrowers": portfolio.most,
         "arrears": portfolio.arrears_minor / MINOR_UNITS,
         "matrix": {
-            strategy.value: {bucket: portfolio.counts[bucket, strategy] for bucket in (*OPEN_BUCKETS, CLOSED)}
+            strategy.value: {bucket: portfolio.counts[bucket, strategy] for bucket in BUCKETS}
             for strategy in (*OPEN_STRATEGIES, Strategy.NONE)
         },
         "series": portfolio.series.columns(),
@@ -79,7 +79,8 @@ def models(board: Board, now: datetime) -> Json:
     return {
         "status": status(board, now),
         "forest_version": newest.forest_version if newest else None,
-        "labels_learnt": snapshot.model.labels_seen if snapshot else 0,
+        "labels_learnt": snapshot.labels_learnt if snapshot else 0,
+        "champion": snapshot.champion if snapshot else None,
         "online_weight": quality.online_weight,
         "window": quality.window,
         "labels": quality.labels,

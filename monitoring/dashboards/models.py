@@ -15,9 +15,15 @@ MODELS = Dashboard(
         "Quality": [
             Panel(
                 "Log loss",
-                "Recent prequential log loss: each prediction was made before its outcome was known. Lower is better.",
+                "Over the last 1,000 outcomes, of the predictions made at the time. Lower is better.",
                 "short",
                 {"{{model}}": "max by (model) (riskmon_model_log_loss)"},
+            ),
+            Panel(
+                "Area under the ROC curve",
+                "Over the same outcomes: how well each model ranks borrowers. 0.5 is chance, 1 perfect.",
+                "short",
+                {"{{model}}": "max by (model) (riskmon_model_auc_ratio)"},
             ),
             Panel(
                 "Share of the online model",
@@ -32,6 +38,29 @@ MODELS = Dashboard(
                 {"bad": f"{rate(_BAD_LABELS)} / {rate('riskmon_learner_labels_total')}"},
             ),
             Panel("Loans scored", "Loans scored by all workers.", "ops", {"scores": rate("riskmon_scores_total")}),
+        ],
+        "Drift": [
+            Panel(
+                "Feature stability",
+                "Population stability index of each feature's last month of labels; an alert is raised above 0.25.",
+                "short",
+                {"{{feature}}": "max by (feature) (riskmon_feature_stability_index_ratio)"},
+            ),
+            Panel(
+                "Drift alerts and changes of champion",
+                "What the learner found in the last hour, by model or feature.",
+                "short",
+                {
+                    "{{kind}} {{subject}}": "sum by (kind, subject) (increase(riskmon_drift_alerts_total[1h]))",
+                    "champion changed": "sum(increase(riskmon_champion_switches_total[1h]))",
+                },
+            ),
+            Panel(
+                "Champion",
+                "The online model that is served beside the forest: 1 for the champion.",
+                "short",
+                {"{{model}}": "max by (model) (riskmon_champion)"},
+            ),
         ],
         "Learning": [
             Panel(

@@ -15,6 +15,9 @@ import pytest
 from tests.integration.support import COMMAND
 from tests.prometheus_server import Prometheus, prometheus
 
+# Enough labels for two of the windows whose features are compared.
+BORROWERS = 500
+
 
 @dataclass(frozen=True)
 class DemoRun:
@@ -39,12 +42,11 @@ def demo_run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "COLUMNS": "250",
     }
     summary, log, started = folder / "summary.json", folder / "demo.log", time.time()
-    demo = [*COMMAND, "demo", "--borrowers", "250", "--days", "180", "--rate", "400", "--malformed", "0.01"]
+    demo = [*COMMAND, "demo", "--borrowers", str(BORROWERS), "--days", "220", "--rate", "600", "--malformed", "0.01"]
     with log.open("wb") as out:
         process = subprocess.Popen([*demo, "--summary", str(summary)], env=environment, stdout=out, stderr=out)
     try:
-        targets = {f"riskmon-{role}": _port(log, role, process) for role in ("worker", "learner")}
-        with prometheus(folder, targets) as server:
+        with prometheus(folder, _targets(log, process)) as server:
             exit_code = process.wait(150)
             moment = server.last_moment('count(up{job=~"riskmon-.*"} == 1) == 2', started)
             yield DemoRun(exit_code, log.read_text(), json.loads(summary.read_text()), server, moment)
@@ -53,8 +55,10 @@ def demo_run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         process.wait()
 
 
-def _port(log: Path, role: str, process: subprocess.Popen[bytes]) -> int:
-    while not (found := re.search(rf"of the {role} at http://127\.0\.0\.1:(\d+)/metrics", log.read_text())):
+def _targets(log: Path, process: subprocess.Popen[bytes]) -> dict[str, int]:
+    """The metrics ports by Prometheus' job, as the demo names them once they are known."""
+    said = re.compile(r"worker and learner at http://127\.0\.0\.1:(\d+)/metrics and http://127\.0\.0\.1:(\d+)/metrics")
+    while not (found := said.search(log.read_text())):
         assert process.poll() is None, log.read_text()
         time.sleep(0.1)
-    return int(found[1])
+    return {"riskmon-worker": int(found[1]), "riskmon-learner": int(found[2])}

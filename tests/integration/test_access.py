@@ -99,6 +99,18 @@ async def test_the_console_reads_everything_without_a_group(secure: SecureBroker
     assert history.timeline.days
 
 
+async def test_a_console_without_its_rights_says_so(secure: SecureBroker) -> None:
+    board = Board.empty(Settings(), datetime.now(UTC))
+    feed = asyncio.create_task(Feed(secure.as_user("collections"), Settings(), board).run())
+    async with asyncio.timeout(30):
+        while board.link.state == "connecting":
+            await asyncio.sleep(0.1)
+    feed.cancel()
+    await asyncio.gather(feed, return_exceptions=True)
+    assert board.link.state in ("failed", "waiting")
+    assert board.link.detail
+
+
 async def until_learnt(kafka: Connection, labels: int) -> None:
     async with asyncio.timeout(60):
         while sum((await committed_offsets(kafka, "riskmon-learner", LABELS)).values()) < labels:

@@ -2,18 +2,19 @@
 
 import subprocess
 
-from tests.integration.conftest import DemoRun
+from tests.integration.conftest import BORROWERS, DemoRun
 from tests.integration.support import COMMAND
 
 
 def test_demo_ends_by_itself_and_its_counts_add_up(demo_run: DemoRun) -> None:
     assert demo_run.exit_code == 0, demo_run.output
+    assert "web console at http://127.0.0.1:" in demo_run.output
     told = demo_run.summary
     events = told["events"]
     assert events["published"] == events["applied"] + events["duplicates"] + told["dead_letters"]
     assert told["dead_letters"] > 0
     assert events["duplicates"] > 0
-    assert sum(told["borrowers"].values()) == 250
+    assert sum(told["borrowers"].values()) == BORROWERS
     for strategy in ("automated_reminder", "settlement_offer", "aggressive_recovery"):
         assert told["actions"][strategy] > 0
     assert told["labels"] > 0

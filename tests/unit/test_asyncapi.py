@@ -67,7 +67,7 @@ def test_events_actions_labels_and_snapshots_are_as_it_says(records: list[Record
     assert {outgoing.kind for _, outgoing in result.outgoing} == sent.keys()
     assert all(valid(sent[outgoing.kind], outgoing.value) for _, outgoing in result.outgoing)
     lesson = Lesson()
-    lesson.learn(Label.model_validate_json(next(o.value for _, o in result.outgoing if o.kind == "label")))
+    lesson.learn(Label.model_validate_json(next(o.value for _, o in result.outgoing if o.kind == "label")), 0)
     assert valid("ModelSnapshot", lesson.snapshot().model_dump_json())
 
 

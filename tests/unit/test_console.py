@@ -14,6 +14,7 @@ from monitoring.console.quality import Quality
 from monitoring.console.series import Series
 from monitoring.console.stream_health import StreamHealth
 from streams.dead_letter import FiledLetter
+from streams.features import FEATURE_NAMES
 from streams.messages import Action, Label
 from streams.progress import GroupProgress
 from streams.settings import Settings
@@ -44,7 +45,7 @@ def label(number: int, score: float, *, outcome: bool, online_version: int = 1) 
             "instalment_number": 1,
             "due_date": "2026-01-01",
             "scored_on": "2025-12-20",
-            "features": [1.0],
+            "features": [1.0] * len(FEATURE_NAMES),
             "forest_score": score,
             "online_score": 0.5,
             "blended_score": score,

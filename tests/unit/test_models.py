@@ -6,15 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from river import linear_model, optim, preprocessing
 from sklearn.ensemble import RandomForestClassifier
 
 from models import store
-from models.blend import MIN_LABELS, Blend, mean_log_losses, observe, weights
 from models.forest import Calibration, Forest, ForestInputError
-from models.online import LinearSnapshot, OnlineModel
 from models.segments import Segmenter
 from models.store import Model, ModelError
 from models.targets import Target
@@ -133,56 +128,3 @@ def test_a_missing_model_and_one_of_the_time_before_segments_are_refused(forest:
     rewrite_card(tmp_path, format=1)
     with pytest.raises(ModelError, match=r"no segments.*train again"):
         store.load(tmp_path)
-
-
-def test_online_model_resumes_from_json_as_if_never_interrupted(data: tuple[np.ndarray, np.ndarray]) -> None:
-    rows, truth = data
-    whole, part = OnlineModel(NAMES), OnlineModel(NAMES)
-    for row, outcome in zip(rows[:300].tolist(), truth[:300], strict=True):
-        whole.learn(row, bool(outcome))
-        part.learn(row, bool(outcome))
-    part = OnlineModel.from_snapshot(LinearSnapshot.model_validate_json(part.snapshot().model_dump_json()))
-    for row, outcome in zip(rows[300:700].tolist(), truth[300:700], strict=True):
-        whole.learn(row, bool(outcome))
-        part.learn(row, bool(outcome))
-    assert part.snapshot() == whole.snapshot()
-
-
-def test_scorer_equals_river_row_by_row(data: tuple[np.ndarray, np.ndarray]) -> None:
-    rows, truth = data
-    model = OnlineModel(NAMES)
-    scaler, plain = preprocessing.StandardScaler(), linear_model.LogisticRegression(optim.SGD(0.02))
-    for row, outcome in zip(rows[:800].tolist(), truth[:800], strict=True):
-        model.learn(row, bool(outcome))
-        named = dict(zip(NAMES, row, strict=True))
-        scaler.learn_one(named)
-        plain.learn_one(scaler.transform_one(named), bool(outcome))
-    scores = model.snapshot().scorer().predict(rows)
-    assert np.abs(scores - [model.predict(row) for row in rows.tolist()]).max() < 1e-12
-    ranked = [plain.predict_proba_one(scaler.transform_one(dict(zip(NAMES, r, strict=True))))[True] for r in rows]
-    assert np.corrcoef(scores, ranked)[0, 1] > 0.99
-
-
-def test_a_fresh_online_model_scores_one_half() -> None:
-    fresh = OnlineModel(NAMES)
-    assert fresh.snapshot().scorer().predict(np.ones((1, len(NAMES))))[0] == fresh.predict([1.0] * len(NAMES)) == 0.5
-
-
-def test_blend_waits_then_follows_the_better_model() -> None:
-    blend = Blend()
-    for number in range(MIN_LABELS + 200):
-        if number < MIN_LABELS:
-            assert weights(blend) == (1.0, 0.0)
-        blend = observe(blend, p_forest=0.5, p_online=0.9, outcome=True)
-    assert mean_log_losses(blend)["forest"] == pytest.approx(np.log(2))
-    assert weights(blend)[1] > 0.99
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.booleans()), max_size=30))
-def test_weights_are_shares_whatever_was_seen(seen: list[tuple[float, float, bool]]) -> None:
-    blend = Blend(labels=MIN_LABELS, weight=1)
-    for p_forest, p_online, outcome in seen:
-        blend = observe(blend, p_forest, p_online, outcome)
-    shares = weights(blend)
-    assert sum(shares) == pytest.approx(1)
-    assert min(shares) >= 0

@@ -36,7 +36,7 @@ follow("models", (data) => {
   const forest = data.measures[0];
   tiles(byId("tiles"), [
     ["Forest", data.forest_version ? data.forest_version.slice(0, 8) : "–", "version of the newest action"],
-    ["Outcomes learnt", count(data.labels_learnt), "by the online model"],
+    ["Outcomes learnt", count(data.labels_learnt), data.champion ? `by the online models; ${data.champion} serves` : "by the online models"],
     ["Online model's weight", `${Math.round(100 * data.online_weight)} %`, "of the blended score"],
     ["Reached 30 days past due", percent(forest.reached, forest.labels), `of the newest ${count(forest.labels)} outcomes`],
   ]);

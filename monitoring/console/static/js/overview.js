@@ -46,7 +46,7 @@ function showTiles(data) {
   const settlement = underStrategy(data.matrix, "settlement_offer");
   const recovery = underStrategy(data.matrix, "aggressive_recovery");
   tiles(byId("tiles"), [
-    ["Active borrowers", count(open), data.is_full ? `only the first ${count(data.most_borrowers)} are counted` : `${count(data.borrowers)} in all, with closed loans`],
+    ["Active borrowers", count(open), data.is_full ? `only the first ${count(data.most_borrowers)} are counted` : `${count(data.borrowers)} in all`],
     ["30 days past due or more", count(late), `${percent(late, open)} of them`],
     ["Arrears", brief(data.arrears), "currency units"],
     ["Settlement offers", count(settlement), percent(settlement, open), "settlement_offer"],

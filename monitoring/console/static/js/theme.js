@@ -1,27 +1,26 @@
-// Runs before the first paint, so that a chosen theme does not flash.
+// Runs before the first paint, so that the theme does not flash: the reader's choice, else the system's.
 "use strict";
 {
   const root = document.documentElement;
-  const chosen = localStorage.getItem("riskmon-theme");
-  if (chosen === "dark" || chosen === "light") root.dataset.theme = chosen;
-  const isDark = () =>
-    (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const apply = () => {
+    root.dataset.theme = localStorage.getItem("riskmon-theme") ?? (system.matches ? "dark" : "light");
+  };
+  apply();
   document.addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("theme");
-    const name = () => {
-      button.textContent = isDark() ? "Light" : "Dark";
-      button.setAttribute("aria-label", `Switch to the ${isDark() ? "light" : "dark"} theme`);
-    };
+    const other = () => (root.dataset.theme === "dark" ? "light" : "dark");
     const tell = () => {
-      name();
+      apply();
+      button.textContent = other() === "dark" ? "Dark" : "Light";
+      button.setAttribute("aria-label", `Switch to the ${other()} theme`);
       document.dispatchEvent(new Event("themechange"));
     };
     button.addEventListener("click", () => {
-      root.dataset.theme = isDark() ? "light" : "dark";
-      localStorage.setItem("riskmon-theme", root.dataset.theme);
+      localStorage.setItem("riskmon-theme", other());
       tell();
     });
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", tell);
-    name();
+    system.addEventListener("change", tell);
+    tell();
   });
 }

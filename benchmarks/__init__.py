@@ -1,0 +1,1 @@
+"""Measurements: what is claimed in docs, and the commands that give it."""
