@@ -23,7 +23,7 @@ from pydantic import (
     ValidationError,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 
 class InvalidEventError(ValueError):
@@ -199,8 +199,12 @@ def decode_event(message: bytes) -> Event:
 
 def describe(error: ValidationError) -> str:
     """A validation error as one line, `field: what is wrong; …`, without the offending values."""
-    parts = [
-        f"{'.'.join(str(step)[:64] for step in found['loc']) or 'message'}: {found['msg'][:200]}"
-        for found in error.errors(include_input=False, include_url=False)[:8]
-    ]
-    return "; ".join(parts)
+    found = error.errors(include_input=False, include_url=False)[:8]
+    return "; ".join(
+        f"{'.'.join(str(step)[:64] for step in each['loc']) or 'message'}: {_what(each)}" for each in found
+    )
+
+
+def _what(found: ErrorDetails) -> str:
+    # Pydantic's own text for this one repeats the type that was sent.
+    return "not a known event type" if found["type"] == "union_tag_invalid" else found["msg"][:200]

@@ -36,7 +36,7 @@ _RETRY_SECONDS = 2.0
 _LOOK_SECONDS = 2.0
 _ANSWER_SECONDS = 5.0
 # How much of the past is read at the start, records of a topic; the changelog is read as a whole.
-_BACKLOG = {LABELS: 20_000, MODELS: 400, DEADLETTER: 5_000}
+_BACKLOG = {LABELS: 20_000, MODELS: 60, DEADLETTER: 5_000}
 
 
 class Feed:
