@@ -132,7 +132,7 @@ class LinearScorer:
 
     def predict(self, rows: Floats) -> Floats:
         """Probabilities of n rows of features."""
-        return sigmoid(self._standardised(rows) @ self.weights + self.intercept)
+        return sigmoid((self._standardised(rows) * self.weights).sum(axis=1) + self.intercept)
 
     def contributions(self, rows: Floats) -> tuple[float, Floats]:
         """The base probability, and what each feature added to it in each row: (scalar, n × features).
@@ -140,12 +140,15 @@ class LinearScorer:
         The base is a borrower whose columns are all average. Log odds are a sum over the features, so `spread` gives
         each its share of the probability.
         """
-        credits = (self._standardised(rows) * self.weights) @ self.columns.credits
+        credits = np.einsum("ij,jk->ik", self._standardised(rows) * self.weights, self.columns.credits)
         start = np.array([self.intercept])
         return float(sigmoid(start)[0]), spread(credits, start, sigmoid, _sigmoid_slope)
 
     def _standardised(self, rows: Floats) -> Floats:
-        return np.clip((self.columns.of(rows) - self.means) * self.scales, -_CLIP, _CLIP)
+        # Row by row in memory, and summed without BLAS's @: else the order of summation, and with it a score's last
+        # digits, would depend on how many rows are asked at once.
+        columns = np.ascontiguousarray(self.columns.of(rows))
+        return np.clip((columns - self.means) * self.scales, -_CLIP, _CLIP)
 
 
 class OnlineModel:

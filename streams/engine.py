@@ -297,21 +297,32 @@ class _Batch:
         flat = [each for of_step in loans for each in of_step]
         self._result.scored = len(flat)
         scores = _loan_scores(flat, self._book.score([each.row for each in flat])) if flat else iter(())
-        for step, of_step in zip(self._steps, loans, strict=True):
+        judged = [
             self._judge(step, list(islice(scores, len(of_step))))
+            for step, of_step in zip(self._steps, loans, strict=True)
+        ]
+        decisive = [each.worst.row for each in judged if each.is_change and each.worst]
+        parts = iter(self._book.contributions(decisive)[1]) if decisive else iter(())
+        for step, judgement in zip(self._steps, judged, strict=True):
+            self._tell(step, judgement, parts)
 
-    def _judge(self, step: _Step, scores: list[LoanScore]) -> None:
+    def _judge(self, step: _Step, scores: list[LoanScore]) -> Judgement:
         borrower_id = step.account.borrower_id
         known = self._watches.get(borrower_id)
         judged = judge(known or _NEW, step.account, scores, self._versions, self._engine.rules.strategy)
         self._watches[borrower_id] = judged.watch
         if known and _bucket(known) != _bucket(judged.watch):
             self._result.rolls[_bucket(known), _bucket(judged.watch)] += 1
+        return judged
+
+    def _tell(self, step: _Step, judged: Judgement, parts: Iterator[list[float]]) -> None:
+        """Send what a step decided; `parts` are the contributions of the rows that changed a strategy, in order."""
+        borrower_id = step.account.borrower_id
         for outcome in judged.outcomes:
             self._send(step, "label", borrower_id, _label(outcome, borrower_id, step.record).model_dump_json())
             self._result.labels += 1
-        if judged.watch.strategy is not judged.previous:
-            action = self._action(step, judged)
+        if judged.is_change:
+            action = self._action(step, judged, next(parts) if judged.worst else [])
             self._result.actions.append(action)
             self._send(step, "action", borrower_id, action.model_dump_json())
 
@@ -320,13 +331,10 @@ class _Batch:
         self._outboxes.setdefault(step.account.borrower_id, []).append(outgoing)
         self._result.outgoing.append((step.record.partition, outgoing))
 
-    def _action(self, step: _Step, judged: Judgement) -> Action:
+    def _action(self, step: _Step, judged: Judgement, parts: list[float]) -> Action:
         worst, record, account = judged.worst, step.record, step.account
         risk_fell = SEVERITY[judged.watch.strategy] < SEVERITY[judged.previous]
-        reasons = []
-        if worst:
-            _, parts = self._book.contributions(worst.row)
-            reasons = top_reasons(worst.row, parts, risk_fell=risk_fell)
+        reasons = top_reasons(worst.row, parts, risk_fell=risk_fell) if worst else []
         loan = worst.loan if worst else account.loans[-1]
         now = worst.now if worst else rules_of.position(loan, account.as_of, self._engine.rules.account)
         published = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)

@@ -98,22 +98,25 @@ class ScoreBook:
         served = contenders[self.online.champion]
         return Scores(forest, served, combine(forest, served, self.online.weight), contenders, segments)
 
-    def contributions(self, row: tuple[float, ...]) -> tuple[float, list[float]]:
-        """The base probability, and what each of `ROW_NAMES` added to it in one row's blended score.
+    def contributions(self, rows: Sequence[tuple[float, ...]]) -> tuple[float, list[list[float]]]:
+        """The base probability, and what each of `ROW_NAMES` added to it in each row's blended score.
 
         Both models' own contributions, weighted as the blend weights the models; with the base they add up to it.
         """
-        base, parts = 0.0, np.zeros(len(row))
-        asked = np.array([row], dtype=np.float64)
+        asked = np.array(rows, dtype=np.float64)
+        base = 0.0
+        parts: NDArray[np.float64] = np.zeros(asked.shape)
         if self.forest is not None:
             base, forest_parts = self.forest.contributions(asked[:, self._forest_columns])
-            parts[self._forest_columns] = forest_parts[0]
+            parts[:, self._forest_columns] = forest_parts
         if self.online is not None:
             weight, served = self.online.weight, self.online.scorers[self.online.champion]
             online_base, online_parts = served.contributions(asked[:, _LEARNT_COLUMNS])
-            base, parts = (1 - weight) * base + weight * online_base, (1 - weight) * parts
-            parts[_LEARNT_COLUMNS] += weight * online_parts[0]
-        return base, [float(part) for part in parts]
+            base = (1 - weight) * base + weight * online_base
+            parts *= 1 - weight
+            parts[:, _LEARNT_COLUMNS] += weight * online_parts
+        told: list[list[float]] = parts.tolist()
+        return base, told
 
     @cached_property
     def _forest_columns(self) -> list[int]:

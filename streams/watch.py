@@ -49,6 +49,11 @@ class Judgement(NamedTuple):
     previous: Strategy
     worst: LoanScore | None
 
+    @property
+    def is_change(self) -> bool:
+        """Whether the strategy is another now."""
+        return self.watch.strategy is not self.previous
+
 
 def judge(
     watch: Watch,

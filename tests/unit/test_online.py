@@ -118,8 +118,20 @@ extreme = st.one_of(st.floats(-3, 400), st.sampled_from([-3.0, -1.0, 0.0, 1e-9, 
 @given(st.lists(extreme, min_size=len(ROW_NAMES), max_size=len(ROW_NAMES)))
 def test_reasons_add_up_to_the_blended_score(books: list[ScoreBook], row: list[float]) -> None:
     for book in books:
-        base, parts = book.contributions(tuple(row))
+        base, (parts,) = book.contributions([tuple(row)])
         assert base + sum(parts) == pytest.approx(book.score([tuple(row)]).blend[0], abs=1e-9)
+
+
+def test_a_score_and_its_reasons_are_the_same_in_a_batch_of_any_size(
+    books: list[ScoreBook], data: tuple[np.ndarray, np.ndarray]
+) -> None:
+    rows = [(*row, 3000.0, 9000.0, 400.0) for row in data[0][:203].tolist()]
+    for book in books:
+        blend, (_, reasons) = book.score(rows).blend.tolist(), book.contributions(rows)
+        for size in (1, 7, 64):
+            parts = [rows[at : at + size] for at in range(0, len(rows), size)]
+            assert [score for part in parts for score in book.score(part).blend.tolist()] == blend
+            assert [each for part in parts for each in book.contributions(part)[1]] == reasons
 
 
 def test_the_online_models_own_causes_show_when_it_carries_the_score(books: list[ScoreBook]) -> None:
@@ -128,8 +140,8 @@ def test_the_online_models_own_causes_show_when_it_carries_the_score(books: list
     row = (*features.tolist(), 3000.0, 9000.0, 400.0)
     alone = next(book for book in books if book.online is None)
     served = next(book for book in books if book.online and book.online.champion == "sgd" and book.online_weight == 1.0)
-    _, by_forest = alone.contributions(row)
-    _, by_online = served.contributions(row)
+    _, (by_forest,) = alone.contributions([row])
+    _, (by_online,) = served.contributions([row])
     scorer = served.online.scorers["sgd"]  # type: ignore[union-attr]
     expected = scorer.weights * np.clip((features - scorer.means) * scorer.scales, -6, 6)
     assert np.argsort(by_online[:WIDTH]).tolist() == np.argsort(expected).tolist()

@@ -204,7 +204,7 @@ def test_seed_recipe_is_judged_on_held_out_borrowers_and_served_by_the_worker(
     scores = book.score([tuple(row) for row in rows.tolist()])
     assert (scores.forest == trained.forest.predict(loan_rows(snapshot))).all()
     assert [segment in HIGH_RISK for segment in scores.segments] == (flag == 1).tolist()
-    _, parts = book.contributions(tuple(rows[0].tolist()))
+    _, (parts,) = book.contributions([tuple(rows[0].tolist())])
     assert {name for name, part in zip(ROW_NAMES, parts, strict=True) if part} <= set(SEED_FEATURE_NAMES)
 
 
