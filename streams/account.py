@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 from msgspec.structs import replace
 
 from streams.calendar import due_day, instalments_due_before
-from streams.events import AccountEvent, EmiMissed, LoanOpened, PaymentReceived, PaymentReversed
+from streams.events import AccountEvent, ChangeEvent, EmiMissed, LoanOpened, PaymentReceived, PaymentReversed
 from streams.state import Account, LedgerEntry, Loan, LoanStatus, digest
 
 MINOR_UNITS = 100
@@ -103,32 +103,38 @@ def apply(event: AccountEvent, account: Account | None, rules: AccountRules) -> 
     name = digest(event.event_id)
     if account is not None and _is_known(name, account):
         return account
-    if isinstance(event, LoanOpened):
-        changed = _open(event, account)
-    else:
-        if account is None:
-            raise EventRefusedError("unknown_loan", f"no loan {event.loan_id} is known for this borrower")
-        changed = _change(event, account, rules, name)
     happened = event.occurred_at.date().toordinal()
-    remembered = replace(changed, recent=((name, happened), *changed.recent)[:MAX_REMEMBERED])
-    return close_day(remembered, happened, rules)
+    if event.type == "loan_opened":
+        known = account.loans if account else ()
+        loans = (*known, _open(event, known, happened, name))
+    elif account is not None:
+        loans = _change(event, account, rules, name)
+    else:
+        raise EventRefusedError("unknown_loan", f"no loan {event.loan_id} is known for this borrower")
+    as_of = max(account.as_of, happened) if account else happened
+    recent = ((name, happened), *(account.recent if account else ()))[:MAX_REMEMBERED]
+    return _closed(event.borrower_id, as_of, loans, recent, rules)
 
 
 def close_day(account: Account, day: int, rules: AccountRules) -> Account:
     """The account at the end of `day`: days past due grow, old ledger entries fold into sums. Never goes back."""
-    as_of = max(account.as_of, day)
+    return _closed(account.borrower_id, max(account.as_of, day), account.loans, account.recent, rules)
+
+
+def _closed(
+    borrower_id: str, as_of: int, loans: tuple[Loan, ...], recent: tuple[tuple[int, int], ...], rules: AccountRules
+) -> Account:
     horizon = as_of - rules.ledger_days
-    loans = tuple(
+    kept = [
         _watch_status(_fold(loan, horizon, rules), as_of, rules)
-        for loan in account.loans
+        for loan in loans
         if not loan.closed or loan.closed_day >= horizon
-    )
-    recent = account.recent
+    ]
     for _, seen in recent:
         if seen < horizon:
             recent = tuple(entry for entry in recent if entry[1] >= horizon)
             break
-    return Account(account.borrower_id, as_of, loans, recent)
+    return Account(borrower_id, as_of, tuple(kept), recent)
 
 
 def position(loan: Loan, as_of: int, rules: AccountRules) -> Position:
@@ -228,12 +234,11 @@ def next_wake(account: Account, rules: AccountRules, label_days: int) -> int:
 
 def _is_known(name: int, account: Account) -> bool:
     # A loan remembers its own opening for as long as it lives; other ids fall out with the ledger window.
-    return any(name == known for known, _ in account.recent) or any(name == loan.opened_by for loan in account.loans)
+    return name in [known for known, _ in account.recent] or name in [loan.opened_by for loan in account.loans]
 
 
-def _open(event: LoanOpened, account: Account | None) -> Account:
+def _open(event: LoanOpened, known: tuple[Loan, ...], opened: int, name: int) -> Loan:
     terms, profile = event.terms, event.profile
-    known = account.loans if account else ()
     if any(loan.loan_id == event.loan_id for loan in known):
         raise EventRefusedError("loan_exists", f"loan {event.loan_id} is already open")
     if len(known) >= MAX_LOANS:
@@ -243,8 +248,7 @@ def _open(event: LoanOpened, account: Account | None) -> Account:
         raise EventRefusedError(
             "bad_terms", f"terms.first_due_date: not within {MAX_DAYS_TO_FIRST_DUE} days after the loan was opened"
         )
-    opened = event.occurred_at.date().toordinal()
-    loan = Loan(
+    return Loan(
         loan_id=event.loan_id,
         opened_day=opened,
         principal=to_minor(terms.principal),
@@ -256,31 +260,26 @@ def _open(event: LoanOpened, account: Account | None) -> Account:
         collateral=to_minor(profile.collateral_value),
         employment=profile.employment_type,
         status_since=opened,
-        opened_by=digest(event.event_id),
+        opened_by=name,
     )
-    if account is None:
-        return Account(event.borrower_id, opened, (loan,))
-    return replace(account, loans=(*account.loans, loan))
 
 
-def _change(event: AccountEvent, account: Account, rules: AccountRules, name: int) -> Account:
+def _change(event: ChangeEvent, account: Account, rules: AccountRules, name: int) -> tuple[Loan, ...]:
     at = next((i for i, loan in enumerate(account.loans) if loan.loan_id == event.loan_id), None)
     if at is None:
         raise EventRefusedError("unknown_loan", f"no loan {event.loan_id} is known for this borrower")
     loan = account.loans[at]
     oldest_day = account.as_of - rules.ledger_days
-    if isinstance(event, PaymentReceived):
+    if event.type == "payment_received":
         changed = _pay(event, loan, oldest_day, name)
-    elif isinstance(event, PaymentReversed):
+    elif event.type == "payment_reversed":
         changed = _reverse(event, loan, oldest_day)
-    elif isinstance(event, EmiMissed):
+    elif event.type == "emi_missed":
         changed = _check_missed(event, loan)
-    elif isinstance(event, LoanOpened):
-        raise TypeError("an opening is not a change of a known loan")
     else:
         day = event.occurred_at.date().toordinal()
         changed = loan if loan.closed else replace(loan, closed=event.reason, closed_day=day)
-    return replace(account, loans=(*account.loans[:at], changed, *account.loans[at + 1 :]))
+    return (*account.loans[:at], changed, *account.loans[at + 1 :])
 
 
 def _pay(event: PaymentReceived, loan: Loan, oldest_day: int, name: int) -> Loan:

@@ -177,7 +177,8 @@ class DayClosed(_Event):
     partition: int = Field(ge=0)
 
 
-AccountEvent = LoanOpened | PaymentReceived | EmiMissed | PaymentReversed | LoanClosed
+ChangeEvent = PaymentReceived | EmiMissed | PaymentReversed | LoanClosed
+AccountEvent = LoanOpened | ChangeEvent
 Event = Annotated[
     AccountEvent | DayClosed,
     Field(discriminator="type"),

@@ -23,7 +23,8 @@ class LoanScore(NamedTuple):
     p_forest: float
     p_online: float
     p_blend: float
-    p_contenders: dict[str, float]
+    contenders: tuple[str, ...]
+    p_contenders: tuple[float, ...]
     segment: Segment | None
 
 
@@ -140,5 +141,5 @@ def _snapshot(score: LoanScore, number: int, priority: int, versions: ModelVersi
         p_blend=score.p_blend,
         forest_version=versions.forest,
         online_version=versions.online,
-        p_contenders=score.p_contenders,
+        p_contenders=dict(zip(score.contenders, score.p_contenders, strict=True)),
     )

@@ -171,6 +171,12 @@ def test_a_crash_between_any_two_writes_loses_and_doubles_nothing(
     assert set(run.sent) == set(uninterrupted.sent)
 
 
+def test_labels_are_written_as_their_model_would_write_them(uninterrupted: Run) -> None:
+    written = [value for _, kind, value in uninterrupted.sent if kind == "label"]
+    assert written
+    assert [Label.model_validate_json(value).model_dump_json().encode() for value in written] == written
+
+
 def test_labels_leave_in_the_order_by_which_the_learner_tells_repeats(uninterrupted: Run) -> None:
     for partition in range(PARTITIONS):
         labels = [
