@@ -184,6 +184,7 @@ Event = Annotated[
     Field(discriminator="type"),
 ]
 EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
+_validator = EVENTS.validator
 EVENT_TYPES: tuple[str, ...] = tuple(each.model_fields["type"].default for each in (*get_args(AccountEvent), DayClosed))
 
 
@@ -193,7 +194,8 @@ def decode_event(message: bytes) -> Event:
     Raises `InvalidEventError`, whose text names every wrong field but repeats no value: values may be personal.
     """
     try:
-        return EVENTS.validate_json(message)
+        event: Event = _validator.validate_json(message)
+        return event
     except ValidationError as error:
         raise InvalidEventError(describe(error)) from None
 
