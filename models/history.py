@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.fairness import Person
 from models.training import History, TrainingSet
 from producers.simulator import SimulationConfig, simulate
-from streams.account import AccountRules
+from streams.account import AccountRules, position
 from streams.engine import Record, Rules
 from streams.events import LoanOpened
 from streams.features import ROW_NAMES, SEED_FEATURE_NAMES, columns, loan_row
@@ -51,7 +51,12 @@ def training_set(labels: list[Label]) -> TrainingSet:
 def _open_loans(table: Mapping[str, bytes], rules: AccountRules) -> NDArray[np.float64]:
     """The rows of `SEED_FEATURES` of all loans that are open in the engine's table."""
     accounts = [decode_state(row).account for key, row in table.items() if not key.startswith(CLOCK_PREFIX)]
-    rows = [loan_row(loan, account, rules) for account in accounts for loan in account.loans if not loan.closed]
+    rows = [
+        loan_row(loan, position(loan, account.as_of, rules))
+        for account in accounts
+        for loan in account.loans
+        if not loan.closed
+    ]
     return np.array(rows, dtype=np.float64).reshape(-1, len(ROW_NAMES))[:, columns(SEED_FEATURE_NAMES)]
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 from models.fairness import Person
 from models.training import History, TrainingError, TrainingSet
 from producers.replay import ContradictionError, profile, table_rows, terms
-from streams.account import AccountRules, apply, close_day, missed_count
+from streams.account import AccountRules, apply, close_day, missed_count, position
 from streams.calendar import due_day, instalments_due_before
 from streams.events import LoanOpened, PaymentReceived, PaymentReversed
 from streams.features import FEATURE_NAMES, SEED_FEATURE_NAMES, columns, loan_row, next_instalment
@@ -147,7 +147,7 @@ class _RetoldLoan:
     def score(self, later: Sequence[_Month]) -> _Scoring:
         """The features on the last row's day; the outcome by the first row that is late enough to know it."""
         (loan,) = self._account.loans
-        row = loan_row(loan, self._account, self._rules)
+        row = loan_row(loan, position(loan, self._account.as_of, self._rules))
         number = next_instalment(loan, self._before.day)
         known_from = due_day(loan.first_due, number) + LABEL_DAYS if number else 0
         telling = next((month for month in later if number and month.day >= known_from), None)

@@ -7,7 +7,6 @@ in which events arrive does not matter inside the window, and the state does not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -70,6 +69,7 @@ class EventRefusedError(ValueError):
 class Position(NamedTuple):
     """Where a loan stands on its as-of day. Amounts in minor units."""
 
+    as_of: int
     days_past_due: int
     missed: int
     arrears: int
@@ -108,7 +108,7 @@ def apply(event: AccountEvent, account: Account | None, rules: AccountRules) -> 
     else:
         if account is None:
             raise EventRefusedError("unknown_loan", f"no loan {event.loan_id} is known for this borrower")
-        changed = _change(event, account, rules)
+        changed = _change(event, account, rules, name)
     happened = event.occurred_at.date().toordinal()
     remembered = replace(changed, recent=((name, happened), *changed.recent)[:MAX_REMEMBERED])
     return close_day(remembered, happened, rules)
@@ -124,57 +124,84 @@ def close_day(account: Account, day: int, rules: AccountRules) -> Account:
         if not loan.closed or loan.closed_day >= horizon
     )
     recent = account.recent
-    if recent and any(seen < horizon for _, seen in recent):
-        recent = tuple(entry for entry in recent if entry[1] >= horizon)
+    for _, seen in recent:
+        if seen < horizon:
+            recent = tuple(entry for entry in recent if entry[1] >= horizon)
+            break
     return Account(account.borrower_id, as_of, loans, recent)
 
 
 def position(loan: Loan, as_of: int, rules: AccountRules) -> Position:
     """Waterfall of all payments over the instalments, oldest first. A closed loan owes nothing."""
-    paid = total_paid(loan)
-    paid_up = min(paid // loan.emi, loan.tenure)
+    paid_up, due, owed, days_past_due = _standing(loan, as_of)
     if loan.closed:
-        return Position(0, missed_count(loan, loan.closed_day, rules), 0, 0, paid_up, paid_up, 0)
-    due = instalments_due_before(loan.first_due, loan.tenure, as_of)
-    arrears = due * loan.emi - paid
-    oldest = due_day(loan.first_due, paid_up + 1)
+        return Position(as_of, 0, missed_count(loan, loan.closed_day, rules), 0, 0, paid_up, paid_up, 0)
     return Position(
-        days_past_due=as_of - oldest if arrears > 0 else 0,
+        as_of=as_of,
+        days_past_due=days_past_due,
         missed=missed_count(loan, as_of, rules),
-        arrears=max(arrears, 0),
-        credit=max(-arrears, 0),
+        arrears=max(owed, 0),
+        credit=max(-owed, 0),
         instalments_paid=paid_up,
         instalments_due=due,
         outstanding=outstanding_principal(loan.principal, loan.emi, loan.annual_rate_e4, paid_up),
     )
 
 
+class _Standing(NamedTuple):
+    """The part of a position that every change of an account asks for: the rest costs several times as much."""
+
+    paid_up: int
+    due: int
+    owed: int
+    days_past_due: int
+
+
+def _standing(loan: Loan, as_of: int) -> _Standing:
+    paid = total_paid(loan)
+    paid_up = min(paid // loan.emi, loan.tenure)
+    due = instalments_due_before(loan.first_due, loan.tenure, as_of)
+    owed = due * loan.emi - paid
+    return _Standing(paid_up, due, owed, as_of - due_day(loan.first_due, paid_up + 1) if owed > 0 else 0)
+
+
 def total_paid(loan: Loan) -> int:
     """All that was paid and not taken back, in minor units."""
-    return loan.folded_paid + sum(entry.amount for entry in loan.ledger if not entry.is_reversed)
+    paid = loan.folded_paid
+    for entry in loan.ledger:
+        if not entry.is_reversed:
+            paid += entry.amount
+    return paid
 
 
 def paid_by(loan: Loan, day: int) -> int:
     """What had been paid with a value date up to `day`; exact for days inside the ledger window."""
-    return loan.folded_paid + sum(
-        entry.amount for entry in loan.ledger if entry.value_day <= day and not entry.is_reversed
-    )
+    paid = loan.folded_paid
+    for entry in loan.ledger:
+        if entry.value_day <= day and not entry.is_reversed:
+            paid += entry.amount
+    return paid
 
 
 def missed_count(loan: Loan, as_of: int, rules: AccountRules) -> int:
     """Instalments not fully paid by due date plus grace, each counted once."""
-    return loan.folded_missed + sum(_is_missed(loan, number, rules) for number in _decided(loan, as_of, rules))
+    return loan.folded_missed + _missed_among(loan, _decided(loan, as_of, rules), rules)
 
 
-@lru_cache(maxsize=65536)
 def outstanding_principal(principal: int, emi: int, annual_rate_e4: int, instalments_paid: int) -> int:
     """Principal left after that many instalments, minor units: B = P·q^j − EMI·(q^j − 1)/(q − 1), q = 1 + i/12."""
+    growth, annuity = _growth_and_annuity(annual_rate_e4, instalments_paid)
+    return max(round(principal * growth - emi * annuity), 0)
+
+
+@lru_cache(maxsize=65_536)
+def _growth_and_annuity(annual_rate_e4: int, months: int) -> tuple[Decimal, Decimal]:
+    """q^j and (q^j − 1)/(q − 1). Lenders have few rates and many loans, so these are kept and the loans' sums not."""
     monthly = Decimal(annual_rate_e4) / Decimal(12_000_000)
     if monthly == 0:
-        return max(principal - emi * instalments_paid, 0)
-    growth = (1 + monthly) ** instalments_paid
-    left = principal * growth - emi * (growth - 1) / monthly
-    return max(round(left), 0)
+        return Decimal(1), Decimal(months)
+    growth = (1 + monthly) ** months
+    return growth, (growth - 1) / monthly
 
 
 def next_wake(account: Account, rules: AccountRules, label_days: int) -> int:
@@ -183,19 +210,20 @@ def next_wake(account: Account, rules: AccountRules, label_days: int) -> int:
     While anything is past due that is every day; else the day after the next unpaid instalment's due date,
     the day a prediction's outcome is known (`label_days` after a due date), or the end of a probation.
     """
-    days = [day for loan in account.loans if not loan.closed for day in _wakes(loan, account.as_of, rules, label_days)]
+    as_of = account.as_of
+    days: list[int] = []
+    for loan in account.loans:
+        if loan.closed:
+            continue
+        paid_up = total_paid(loan) // loan.emi
+        if paid_up < loan.tenure:
+            days.append(max(due_day(loan.first_due, paid_up + 1), as_of) + 1)
+        matured = instalments_due_before(loan.first_due, loan.tenure, as_of - label_days + 1)
+        if matured < loan.tenure:
+            days.append(due_day(loan.first_due, matured + 1) + label_days)
+        if loan.status is LoanStatus.PROBATION:
+            days.append(max(loan.status_since + rules.probation_days, as_of + 1))
     return min(days, default=0)
-
-
-def _wakes(loan: Loan, as_of: int, rules: AccountRules, label_days: int) -> Iterator[int]:
-    paid_up = total_paid(loan) // loan.emi
-    if paid_up < loan.tenure:
-        yield max(due_day(loan.first_due, paid_up + 1), as_of) + 1
-    matured = instalments_due_before(loan.first_due, loan.tenure, as_of - label_days + 1)
-    if matured < loan.tenure:
-        yield due_day(loan.first_due, matured + 1) + label_days
-    if loan.status is LoanStatus.PROBATION:
-        yield max(loan.status_since + rules.probation_days, as_of + 1)
 
 
 def _is_known(name: int, account: Account) -> bool:
@@ -235,14 +263,14 @@ def _open(event: LoanOpened, account: Account | None) -> Account:
     return replace(account, loans=(*account.loans, loan))
 
 
-def _change(event: AccountEvent, account: Account, rules: AccountRules) -> Account:
+def _change(event: AccountEvent, account: Account, rules: AccountRules, name: int) -> Account:
     at = next((i for i, loan in enumerate(account.loans) if loan.loan_id == event.loan_id), None)
     if at is None:
         raise EventRefusedError("unknown_loan", f"no loan {event.loan_id} is known for this borrower")
     loan = account.loans[at]
     oldest_day = account.as_of - rules.ledger_days
     if isinstance(event, PaymentReceived):
-        changed = _pay(event, loan, oldest_day)
+        changed = _pay(event, loan, oldest_day, name)
     elif isinstance(event, PaymentReversed):
         changed = _reverse(event, loan, oldest_day)
     elif isinstance(event, EmiMissed):
@@ -255,9 +283,9 @@ def _change(event: AccountEvent, account: Account, rules: AccountRules) -> Accou
     return replace(account, loans=(*account.loans[:at], changed, *account.loans[at + 1 :]))
 
 
-def _pay(event: PaymentReceived, loan: Loan, oldest_day: int) -> Loan:
+def _pay(event: PaymentReceived, loan: Loan, oldest_day: int, name: int) -> Loan:
     _refuse_future_value(event.value_date, event, "value_date")
-    entry = LedgerEntry(digest(event.event_id), event.value_date.toordinal(), to_minor(event.amount), False)
+    entry = LedgerEntry(name, event.value_date.toordinal(), to_minor(event.amount), False)
     return _enter(loan, entry, oldest_day)
 
 
@@ -296,21 +324,23 @@ def _check_missed(event: EmiMissed, loan: Loan) -> Loan:
     return loan
 
 
-def _decided(loan: Loan, before: int, rules: AccountRules) -> Iterator[int]:
+def _decided(loan: Loan, before: int, rules: AccountRules) -> range:
     """Numbers of the instalments, not yet folded, whose grace ended before that day."""
-    number = loan.folded_instalments + 1
-    while number <= loan.tenure and due_day(loan.first_due, number) + rules.grace_days < before:
-        yield number
-        number += 1
+    last = instalments_due_before(loan.first_due, loan.tenure, before - rules.grace_days)
+    return range(loan.folded_instalments + 1, last + 1)
 
 
-def _is_missed(loan: Loan, number: int, rules: AccountRules) -> bool:
-    return paid_by(loan, due_day(loan.first_due, number) + rules.grace_days) < number * loan.emi
+def _missed_among(loan: Loan, numbers: range, rules: AccountRules) -> int:
+    missed = 0
+    for number in numbers:
+        if paid_by(loan, due_day(loan.first_due, number) + rules.grace_days) < number * loan.emi:
+            missed += 1
+    return missed
 
 
 def _fold(loan: Loan, horizon: int, rules: AccountRules) -> Loan:
     """Sum up what lies before the horizon: nothing that still may arrive can change it."""
-    numbers = list(_decided(loan, horizon, rules))
+    numbers = _decided(loan, horizon, rules)
     old = [entry for entry in loan.ledger if entry.value_day < horizon]
     if not numbers and not old:
         return loan
@@ -320,7 +350,7 @@ def _fold(loan: Loan, horizon: int, rules: AccountRules) -> Loan:
         ledger=tuple(entry for entry in loan.ledger if entry.value_day >= horizon),
         folded_paid=loan.folded_paid + sum(entry.amount for entry in paid),
         folded_instalments=loan.folded_instalments + len(numbers),
-        folded_missed=loan.folded_missed + sum(_is_missed(loan, number, rules) for number in numbers),
+        folded_missed=loan.folded_missed + _missed_among(loan, numbers, rules),
         folded_last_paid=max([loan.folded_last_paid, *(entry.value_day for entry in paid)]),
     )
 
@@ -328,7 +358,7 @@ def _fold(loan: Loan, horizon: int, rules: AccountRules) -> Loan:
 def _watch_status(loan: Loan, as_of: int, rules: AccountRules) -> Loan:
     if loan.closed:
         return loan
-    now = position(loan, as_of, rules)
+    now = _standing(loan, as_of)
     status = _status(loan, now, as_of, rules)
     worst = max(loan.worst_dpd, now.days_past_due)
     if status is loan.status and worst == loan.worst_dpd:
@@ -337,15 +367,17 @@ def _watch_status(loan: Loan, as_of: int, rules: AccountRules) -> Loan:
     return replace(loan, status=status, status_since=since, worst_dpd=worst)
 
 
-def _status(loan: Loan, now: Position, as_of: int, rules: AccountRules) -> LoanStatus:
-    material = now.arrears > rules.materiality_minor and now.arrears * 100 > rules.materiality_percent * now.outstanding
-    if now.days_past_due >= rules.default_dpd and material:
-        return LoanStatus.DEFAULT
+def _status(loan: Loan, standing: _Standing, as_of: int, rules: AccountRules) -> LoanStatus:
+    owed, overdue = standing.owed, standing.owed > rules.materiality_minor
+    if standing.days_past_due >= rules.default_dpd and overdue:
+        left = outstanding_principal(loan.principal, loan.emi, loan.annual_rate_e4, standing.paid_up)
+        if owed * 100 > rules.materiality_percent * left:
+            return LoanStatus.DEFAULT
     if loan.status is LoanStatus.DEFAULT:
-        return LoanStatus.DEFAULT if now.arrears else LoanStatus.PROBATION
+        return LoanStatus.DEFAULT if owed > 0 else LoanStatus.PROBATION
     if loan.status is LoanStatus.PROBATION:
-        if now.arrears > rules.materiality_minor:
+        if overdue:
             return LoanStatus.DEFAULT
         served = as_of - loan.status_since >= rules.probation_days
-        return LoanStatus.PERFORMING if served and not now.arrears else LoanStatus.PROBATION
+        return LoanStatus.PERFORMING if served and owed <= 0 else LoanStatus.PROBATION
     return LoanStatus.PERFORMING

@@ -18,10 +18,14 @@ def due_day(first_due: int, number: int) -> int:
 
 def instalments_due_before(first_due: int, tenure: int, day: int) -> int:
     """How many instalments have a due day before `day`, from 0 to `tenure`."""
+    return min(_due_days_before(first_due, day), tenure)
+
+
+@lru_cache(maxsize=262_144)
+def _due_days_before(first_due: int, day: int) -> int:
     if day <= first_due:
         return 0
     first, until = date.fromordinal(first_due), date.fromordinal(day)
     months = (until.year - first.year) * 12 + until.month - first.month
     # Instalment months + 1 is the one of until's own month; it counts only if its day has passed.
-    count = months + (due_day(first_due, months + 1) < day)
-    return min(count, tenure)
+    return months + (due_day(first_due, months + 1) < day)

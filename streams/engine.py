@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from itertools import repeat
+from itertools import islice, repeat
 from typing import NamedTuple
 
 from streams import account as rules_of
-from streams.account import CLOSED, AccountRules, EventRefusedError, RefusalReason, delinquency_bucket
+from streams.account import CLOSED, AccountRules, EventRefusedError, Position, RefusalReason, delinquency_bucket
 from streams.events import AccountEvent, DayClosed, Event, InvalidEventError, decode_event
 from streams.features import loan_row
 from streams.messages import Action, Label
@@ -27,6 +27,7 @@ from streams.state import (
     CLOCK_PREFIX,
     Account,
     BorrowerState,
+    Loan,
     Outgoing,
     PartitionClock,
     Segment,
@@ -39,6 +40,9 @@ from streams.strategy import SEVERITY, StrategyRules
 from streams.watch import LABEL_DAYS, Judgement, LoanScore, Outcome, judge
 
 _FUTURE_TOLERANCE_DAYS = 1
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_MS_A_DAY = 86_400_000
+_NEW = Watch()
 
 
 class Record(NamedTuple):
@@ -161,6 +165,7 @@ class _Batch:
     def __init__(self, engine: Engine, book: ScoreBook, now: datetime) -> None:
         self._engine = engine
         self._book = book
+        self._versions = book.versions
         self._now = now
         self._before: dict[str, BorrowerState | None] = {}
         self._accounts: dict[str, Account] = {}
@@ -215,7 +220,7 @@ class _Batch:
             self._apply(event, record)
 
     def _check_date(self, event: Event, record: Record) -> None:
-        published = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC).date().toordinal()
+        published = _EPOCH_DAY + record.timestamp_ms // _MS_A_DAY
         latest = max(published, self._clock(record.partition).day + 1) + _FUTURE_TOLERANCE_DAYS
         claimed = event.business_date if isinstance(event, DayClosed) else event.occurred_at.date()
         if claimed.toordinal() > latest:
@@ -284,24 +289,21 @@ class _Batch:
         self._engine.schedule(record.partition, account)
 
     def _decide(self) -> None:
-        rows: list[tuple[float, ...]] = []
-        owners: list[list[str]] = []
-        for step in self._steps:
-            loans = [loan for loan in step.account.loans if not loan.closed]
-            owners.append([loan.loan_id for loan in loans])
-            rows.extend(loan_row(loan, step.account, self._engine.rules.account) for loan in loans)
-        self._result.scored = len(rows)
-        scores = iter(_loan_scores(rows, self._book.score(rows))) if rows else iter(())
-        for step, loan_ids in zip(self._steps, owners, strict=True):
-            named = [next(scores)._replace(loan_id=loan_id) for loan_id in loan_ids]
-            self._judge(step, named)
+        rules = self._engine.rules.account
+        loans = [
+            [_open_loan(loan, step.account, rules) for loan in step.account.loans if not loan.closed]
+            for step in self._steps
+        ]
+        flat = [each for of_step in loans for each in of_step]
+        self._result.scored = len(flat)
+        scores = _loan_scores(flat, self._book.score([each.row for each in flat])) if flat else iter(())
+        for step, of_step in zip(self._steps, loans, strict=True):
+            self._judge(step, list(islice(scores, len(of_step))))
 
     def _judge(self, step: _Step, scores: list[LoanScore]) -> None:
         borrower_id = step.account.borrower_id
         known = self._watches.get(borrower_id)
-        watch = known or Watch()
-        rules = self._engine.rules
-        judged = judge(watch, step.account, scores, self._book.versions, rules.account, rules.strategy)
+        judged = judge(known or _NEW, step.account, scores, self._versions, self._engine.rules.strategy)
         self._watches[borrower_id] = judged.watch
         if known and _bucket(known) != _bucket(judged.watch):
             self._result.rolls[_bucket(known), _bucket(judged.watch)] += 1
@@ -325,14 +327,13 @@ class _Batch:
         if worst:
             _, parts = self._book.contributions(worst.row)
             reasons = top_reasons(worst.row, parts, risk_fell=risk_fell)
-        loan_id = worst.loan_id if worst else account.loans[-1].loan_id
-        loan = next(loan for loan in account.loans if loan.loan_id == loan_id)
-        now = rules_of.position(loan, account.as_of, self._engine.rules.account)
+        loan = worst.loan if worst else account.loans[-1]
+        now = worst.now if worst else rules_of.position(loan, account.as_of, self._engine.rules.account)
         published = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
         return Action(
             action_id=f"{record.partition}-{record.offset}-{zlib.crc32(account.borrower_id.encode()):08x}",
             borrower_id=account.borrower_id,
-            loan_id=loan_id,
+            loan_id=loan.loan_id,
             previous_strategy=judged.previous,
             strategy=judged.watch.strategy,
             score=worst.p_blend if worst else None,
@@ -345,8 +346,8 @@ class _Batch:
             missed_count=now.missed,
             arrears=Decimal(now.arrears) / rules_of.MINOR_UNITS,
             segment=judged.watch.segment,
-            forest_version=self._book.versions.forest,
-            online_version=self._book.versions.online,
+            forest_version=self._versions.forest,
+            online_version=self._versions.online,
             caused_by=step.event.event_id,
             event_type=step.event.type,
             occurred_at=step.event.occurred_at,
@@ -381,14 +382,25 @@ def _order(sent: tuple[int, Outgoing]) -> tuple[int, int, bytes]:
     return partition, outgoing.offset, outgoing.key
 
 
-def _loan_scores(rows: Sequence[tuple[float, ...]], scores: Scores) -> Iterator[LoanScore]:
+class _OpenLoan(NamedTuple):
+    loan: Loan
+    now: Position
+    row: tuple[float, ...]
+
+
+def _open_loan(loan: Loan, account: Account, rules: AccountRules) -> _OpenLoan:
+    now = rules_of.position(loan, account.as_of, rules)
+    return _OpenLoan(loan, now, loan_row(loan, now))
+
+
+def _loan_scores(loans: Sequence[_OpenLoan], scores: Scores) -> Iterator[LoanScore]:
     names = list(scores.contenders)
     contenders = zip(*(each.tolist() for each in scores.contenders.values()), strict=True) if names else repeat(())
     parts = zip(scores.forest.tolist(), scores.online.tolist(), scores.blend.tolist(), strict=True)
-    for row, (p_forest, p_online, p_blend), those, segment in zip(
-        rows, parts, contenders, scores.segments, strict=False
+    for open_loan, (p_forest, p_online, p_blend), those, segment in zip(
+        loans, parts, contenders, scores.segments, strict=False
     ):
-        yield LoanScore("", row, p_forest, p_online, p_blend, dict(zip(names, those, strict=True)), segment)
+        yield LoanScore(*open_loan, p_forest, p_online, p_blend, dict(zip(names, those, strict=True)), segment)
 
 
 def _label(outcome: Outcome, borrower_id: str, record: Record) -> Label:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from streams.account import MINOR_UNITS, AccountRules, Position, position
+from streams.account import MINOR_UNITS, Position
 from streams.calendar import due_day, instalments_due_before
-from streams.state import Account, Loan, LoanStatus
+from streams.state import Loan, LoanStatus
 
 
 class Feature(NamedTuple):
@@ -58,10 +58,9 @@ ROW_NAMES: tuple[str, ...] = (*FEATURE_NAMES, *(feature.name for feature in AMOU
 _CAP = 100.0
 
 
-def loan_features(loan: Loan, account: Account, rules: AccountRules) -> tuple[float, ...]:
+def loan_features(loan: Loan, now: Position) -> tuple[float, ...]:
     """One row in the order of `FEATURE_NAMES`: days, counts and ratios, each finite and bounded."""
-    as_of = account.as_of
-    now = position(loan, as_of, rules)
+    as_of = now.as_of
     return (
         float(now.days_past_due),
         float(now.missed),
@@ -69,7 +68,7 @@ def loan_features(loan: Loan, account: Account, rules: AccountRules) -> tuple[fl
         float(loan.worst_dpd),
         _ratio(now.missed, now.instalments_due),
         float(min(as_of - _last_paid(loan), 365)),
-        *_recent_payments(loan, as_of),
+        *_recent_payments(loan, now),
         float(loan.status is not LoanStatus.PERFORMING),
         _ratio(loan.emi, loan.monthly_income),
         _ratio(loan.principal, loan.monthly_income * 12),
@@ -78,16 +77,20 @@ def loan_features(loan: Loan, account: Account, rules: AccountRules) -> tuple[fl
         (as_of - loan.opened_day) / 30.4375,
         float(loan.tenure - now.instalments_due),
         _ratio(now.outstanding, loan.principal),
-        float(_days_to_next_due(loan, now, as_of)),
+        float(_days_to_next_due(loan, now)),
         float(loan.employment == "salaried"),
         float(loan.employment == "self_employed"),
     )
 
 
-def loan_row(loan: Loan, account: Account, rules: AccountRules) -> tuple[float, ...]:
+def loan_row(loan: Loan, now: Position) -> tuple[float, ...]:
     """All that models and segments may ask of a loan, in the order of `ROW_NAMES`: its features, then its amounts."""
-    amounts = (loan.monthly_income, loan.principal, loan.emi)
-    return (*loan_features(loan, account, rules), *(amount / MINOR_UNITS for amount in amounts))
+    return (
+        *loan_features(loan, now),
+        loan.monthly_income / MINOR_UNITS,
+        loan.principal / MINOR_UNITS,
+        loan.emi / MINOR_UNITS,
+    )
 
 
 def columns(names: Sequence[str]) -> list[int]:
@@ -106,21 +109,30 @@ def _ratio(part: int, whole: int) -> float:
 
 
 def _last_paid(loan: Loan) -> int:
-    paid = [entry.value_day for entry in loan.ledger if not entry.is_reversed]
-    return max([loan.opened_day, loan.folded_last_paid, *paid])
+    last = max(loan.opened_day, loan.folded_last_paid)
+    for entry in loan.ledger:
+        if entry.value_day > last and not entry.is_reversed:
+            last = entry.value_day
+    return last
 
 
-def _recent_payments(loan: Loan, as_of: int) -> tuple[float, float, float]:
-    recent = [entry for entry in loan.ledger if entry.value_day > as_of - 90]
-    paid = sum(entry.amount for entry in recent if not entry.is_reversed)
-    due = instalments_due_before(loan.first_due, loan.tenure, as_of)
-    due -= instalments_due_before(loan.first_due, loan.tenure, as_of - 90)
-    reversals = sum(entry.is_reversed for entry in recent)
+def _recent_payments(loan: Loan, now: Position) -> tuple[float, float, float]:
+    since = now.as_of - 90
+    paid = payments = reversals = 0
+    for entry in loan.ledger:
+        if entry.value_day <= since:
+            continue
+        if entry.is_reversed:
+            reversals += 1
+        else:
+            payments += 1
+            paid += entry.amount
+    due = now.instalments_due - instalments_due_before(loan.first_due, loan.tenure, since)
     # Nothing due yet reads as paid in full, not as paid infinitely often.
     share = _ratio(paid, due * loan.emi) if due else 1.0
-    return min(share, 4.0), float(len(recent) - reversals), float(reversals)
+    return min(share, 4.0), float(payments), float(reversals)
 
 
-def _days_to_next_due(loan: Loan, now: Position, as_of: int) -> int:
+def _days_to_next_due(loan: Loan, now: Position) -> int:
     number = min(now.instalments_due + 1, loan.tenure)
-    return max(due_day(loan.first_due, number) - as_of, 0)
+    return max(due_day(loan.first_due, number) - now.as_of, 0)

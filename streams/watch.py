@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from streams.account import AccountRules, paid_by, position
+from streams.account import Position, paid_by
 from streams.calendar import due_day
 from streams.features import FEATURE_NAMES, next_instalment
 from streams.state import Account, Loan, Segment, Snapshot, Strategy, Watch, digest
@@ -15,9 +15,10 @@ LABEL_DAYS = 30
 
 
 class LoanScore(NamedTuple):
-    """One loan's row (`ROW_NAMES`), the probabilities that its next instalment reaches 30 DPD, and its segment."""
+    """A loan, its position and row (`ROW_NAMES`), the chances that its next instalment reaches 30 DPD, its segment."""
 
-    loan_id: str
+    loan: Loan
+    now: Position
     row: tuple[float, ...]
     p_forest: float
     p_online: float
@@ -54,34 +55,27 @@ def judge(
     account: Account,
     scores: Sequence[LoanScore],
     versions: ModelVersions,
-    account_rules: AccountRules,
-    strategy_rules: StrategyRules,
+    rules: StrategyRules,
 ) -> Judgement:
-    """Settle predictions that are due, file this scoring's own, and choose the strategy by the worst loan."""
+    """Settle predictions that are due, file this scoring's own, and choose the strategy by the worst loan.
+
+    `scores` are those of all loans that are open.
+    """
     pending, outcomes = _settle(watch.pending, account)
     for score in scores:
-        pending = _file(pending, _snapshot(score, account, versions))
+        pending = _file(pending, score, versions)
     worst = max(scores, key=lambda score: score.p_blend, default=None)
-    chosen = next_strategy(watch.strategy, worst.p_blend if worst else None, strategy_rules)
-    days_past_due, arrears = _delinquency(account, account_rules)
+    chosen = next_strategy(watch.strategy, worst.p_blend if worst else None, rules)
     after = Watch(
         chosen,
         worst.p_blend if worst else 0.0,
         pending,
-        days_past_due,
-        arrears,
+        max((score.now.days_past_due for score in scores), default=0),
+        sum(score.now.arrears for score in scores),
         has_open_loan=worst is not None,
         segment=worst.segment if worst else watch.segment,
     )
     return Judgement(after, outcomes, watch.strategy, worst)
-
-
-def _delinquency(account: Account, rules: AccountRules) -> tuple[int, int]:
-    positions = [position(loan, account.as_of, rules) for loan in account.loans]
-    return (
-        max((now.days_past_due for now in positions), default=0),
-        sum(now.arrears for now in positions),
-    )
 
 
 def _settle(pending: tuple[Snapshot, ...], account: Account) -> tuple[tuple[Snapshot, ...], list[Outcome]]:
@@ -108,17 +102,33 @@ def _outcome(loan: Loan, prediction: Snapshot) -> bool | None:
     return paid_by(loan, known_on) < prediction.instalment * loan.emi
 
 
-def _snapshot(score: LoanScore, account: Account, versions: ModelVersions) -> Snapshot | None:
-    loan = next(loan for loan in account.loans if loan.loan_id == score.loan_id)
-    number = next_instalment(loan, account.as_of)
+def _file(pending: tuple[Snapshot, ...], score: LoanScore, versions: ModelVersions) -> tuple[Snapshot, ...]:
+    """Keep one prediction an instalment: that of the day with the smallest hash.
+
+    Every day of scoring has the same chance, so the labels cover all moments at which the models are asked,
+    and a borrower who is scored daily counts no more than one who is scored twice a month. (A CRC would not do:
+    it is linear, so that the same dates win for half of all loans.)
+    """
+    loan_id, as_of = score.loan.loan_id, score.now.as_of
+    number = next_instalment(score.loan, as_of)
     if number is None:
-        return None
+        return pending
+    priority = digest(f"{loan_id}/{number}/{as_of}")
+    for at, old in enumerate(pending):
+        if old.instalment == number and old.loan_id == loan_id:
+            if old.priority <= priority:
+                return pending
+            return (*pending[:at], _snapshot(score, number, priority, versions), *pending[at + 1 :])
+    return (*pending, _snapshot(score, number, priority, versions))
+
+
+def _snapshot(score: LoanScore, number: int, priority: int, versions: ModelVersions) -> Snapshot:
     return Snapshot(
-        loan_id=score.loan_id,
+        loan_id=score.loan.loan_id,
         instalment=number,
-        due_day=due_day(loan.first_due, number),
-        scored_day=account.as_of,
-        priority=digest(f"{score.loan_id}/{number}/{account.as_of}"),
+        due_day=due_day(score.loan.first_due, number),
+        scored_day=score.now.as_of,
+        priority=priority,
         features=score.row[: len(FEATURE_NAMES)],
         p_forest=score.p_forest,
         p_online=score.p_online,
@@ -127,19 +137,3 @@ def _snapshot(score: LoanScore, account: Account, versions: ModelVersions) -> Sn
         online_version=versions.online,
         p_contenders=score.p_contenders,
     )
-
-
-def _file(pending: tuple[Snapshot, ...], new: Snapshot | None) -> tuple[Snapshot, ...]:
-    """Keep one prediction an instalment: that of the day with the smallest hash.
-
-    Every day of scoring has the same chance, so the labels cover all moments at which the models are asked,
-    and a borrower who is scored daily counts no more than one who is scored twice a month. (A CRC would not do:
-    it is linear, so that the same dates win for half of all loans.)
-    """
-    if new is None:
-        return pending
-    for at, old in enumerate(pending):
-        if (old.loan_id, old.instalment) == (new.loan_id, new.instalment):
-            kept = min(old, new, key=lambda each: each.priority)
-            return (*pending[:at], kept, *pending[at + 1 :])
-    return (*pending, new)

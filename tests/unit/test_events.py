@@ -22,6 +22,13 @@ def test_events_survive_the_topic(event: object) -> None:
     assert decode_event(event.to_json()) == event  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("amount", ["500", "500.0", 500, 5e2, "5e2"])
+def test_money_is_written_with_two_places_however_it_came(amount: str | float) -> None:
+    body = json.loads(payment(31).to_json()) | {"amount": amount}
+    again = decode_event(json.dumps(body).encode())
+    assert json.loads(again.to_json())["amount"] == "500.00"
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

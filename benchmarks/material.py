@@ -1,0 +1,117 @@
+"""What every benchmark works on: a stream of events of any length, one forest in two forms, one online model.
+
+The stream is a simulated portfolio's life, told of more and more borrowers by copies under other ids; so its mix of
+openings, payments, misses and reversals is the same at any length, and a slow system can be given a short one.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models import store
+from models.clustering import fit_segments
+from models.forest import Forest
+from models.history import simulated_history
+from models.targets import Target, feature_names
+from models.training import fit_calibrated, split_by_borrower_and_time
+from producers.faults import FaultConfig, FaultTally, OutgoingRecord
+from producers.publisher import simulated_records
+from producers.simulator import SimulationConfig
+from streams.engine import Rules
+from streams.lesson import Lesson
+from streams.messages import Label, ModelSnapshot
+from streams.offline import number_offsets, run_offline
+from streams.scoring import ScoreBook
+
+BASE_BORROWERS = 250
+_DAYS = 300
+_SEED = 5
+_PREFIX = f'"S{_SEED}-'.encode()
+_LABELS = 600
+
+
+@dataclass(frozen=True)
+class Material:
+    """A folder with the model as riskmon serves it, what the same forest is fitted on, and the online models."""
+
+    folder: Path
+
+    @property
+    def model_dir(self) -> Path:
+        """The forest as riskmon loads it."""
+        return self.folder / "model"
+
+    def snapshot(self) -> ModelSnapshot:
+        """The online models after some labels."""
+        return ModelSnapshot.model_validate_json((self.folder / "snapshot.json").read_bytes())
+
+    def book(self) -> ScoreBook:
+        """All models as riskmon uses them."""
+        model = store.load(self.model_dir)
+        return ScoreBook(model.forest, model.segmenter).with_snapshot(self.snapshot())
+
+    def fit_again(self) -> tuple[Any, Forest]:
+        """The forest as scikit-learn's classifier, fitted on the same rows with the same seed, and as arrays."""
+        with np.load(self.folder / "training.npz", allow_pickle=False) as rows:
+            train, calibration = (rows["X"], rows["y"]), (rows["X_calibration"], rows["y_calibration"])
+        return fit_calibrated(feature_names(Target.NEXT_INSTALMENT), train, calibration, _SEED)
+
+
+def prepare(folder: Path) -> Material:
+    """Simulate, train and write everything."""
+    history = simulated_history(SimulationConfig(borrowers=900, days=480, seed=_SEED + 1), Rules())
+    split = split_by_borrower_and_time(history.outcomes)
+    material = Material(folder)
+    np.savez(
+        folder / "training.npz",
+        X=split.train.X,
+        y=split.train.y,
+        X_calibration=split.calibration.X,
+        y_calibration=split.calibration.y,
+    )
+    _, forest = material.fit_again()
+    model = store.Model(forest, fit_segments(history.loans, _SEED), Target.NEXT_INSTALMENT)
+    store.save(model, {}, "", material.model_dir)
+    (folder / "snapshot.json").write_text(_taught(model).model_dump_json())
+    return material
+
+
+def base_events(*, ticks: bool = False) -> list[OutgoingRecord]:
+    """The life of one set of borrowers; ticks touch whoever is past due, which no rival has a like of."""
+    simulation = SimulationConfig(borrowers=BASE_BORROWERS, days=_DAYS, seed=_SEED)
+    records = simulated_records(simulation, FaultConfig(duplicates=0.01, disorder=0.01), FaultTally())
+    return [record for record in records if ticks or record.key is not None]
+
+
+def copies(base: list[OutgoingRecord], count: int) -> Iterator[OutgoingRecord]:
+    """The same life lived by `count` times as many borrowers, side by side; a tick is told once."""
+    for record in base:
+        if record.key is None:
+            yield record
+            continue
+        for number in range(count):
+            yield renamed(record, number)
+
+
+def renamed(record: OutgoingRecord, number: int) -> OutgoingRecord:
+    """The event of the borrower's copy: every id in it is another."""
+    prefix = f'"S{_SEED}x{number}-'.encode()
+    key = (record.key or b"").replace(_PREFIX[1:], prefix[1:], 1)
+    return OutgoingRecord(record.partition, key, record.value.replace(_PREFIX, prefix))
+
+
+def _taught(model: store.Model) -> ModelSnapshot:
+    lesson, offset = Lesson(), 0
+    records = number_offsets(base_events(ticks=True), lambda key: zlib.crc32(key) % 4, 0)
+    for result in run_offline(records, ScoreBook(model.forest, model.segmenter), Rules(), {}):
+        for _, sent in result.outgoing:
+            if sent.kind == "label" and offset < _LABELS:
+                lesson.learn(Label.model_validate_json(sent.value), offset)
+                offset += 1
+    return lesson.snapshot()
