@@ -139,7 +139,9 @@ class Worker:
                 async with self._lock:
                     await self._take([event for event in events if self._is_current(event)], stream)
             except Exception as error:
-                # A batch left half done must not be skipped: stop, and let the restart read it again.
+                # A batch left half done must not be skipped: stop, and let the restart read it again. Until the process
+                # has ended nothing else may be decided, by an engine that is ahead of its table.
+                self.is_loaded = False
                 _log.exception("the batch failed; the worker stops")
                 await self.app.crash(error)
                 raise
