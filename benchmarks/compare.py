@@ -1,4 +1,4 @@
-"""riskmon beside what one would pick instead: `python -m benchmarks.compare` (see docs/performance.md).
+"""riskmon beside what one would pick instead: `python -m benchmarks.compare`.
 
 Each run has a fresh Kafka with the whole stream on it; the systems take turns. Throughput and CPU are read between
 the first committed records and the last. Latency is measured at a steady half of the system's own throughput.

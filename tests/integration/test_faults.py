@@ -163,8 +163,8 @@ async def work_disturbed(chaos: Chaos, crew: Crew, kafka: Connection, disturbanc
     crew.start("first")
     crew.start("second")
     for number, what in enumerate(disturbances):
-        await crew.work_off(kafka, total * number // (len(disturbances) + 1))
-        await asyncio.sleep(chaos._draw.uniform(0, 0.5))
+        await crew.work_off(kafka, 2 * total * number // (3 * len(disturbances)))
+        await asyncio.sleep(chaos._draw.uniform(0, 0.3))
         assert await committed(kafka) < total, "all work was done before the last disturbance"
         await chaos.disturb(what)
     await crew.work_off(kafka, total)
