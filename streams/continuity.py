@@ -6,7 +6,7 @@ a hole, so a hole is looked into before anything behind it is processed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aiokafka import TopicPartition
 
@@ -27,11 +27,18 @@ class Continuity:
         """The offset that should come next; 0 before the first commit."""
         return self._next.get(partition, 0)
 
-    def hole_before(self, partition: int, offset: int) -> range | None:
-        """The offsets missing before this record; None if it follows on, or was delivered before."""
+    def holes(self, partition: int, offsets: Sequence[int]) -> list[range]:
+        """The offsets missing before and between these, which are delivered now; none where they follow on."""
         expected = self.next_offset(partition)
-        self._next[partition] = max(expected, offset + 1)
-        return range(expected, offset) if offset > expected else None
+        self._next[partition] = max(expected, offsets[-1] + 1)
+        if offsets[0] <= expected and offsets[-1] - offsets[0] == len(offsets) - 1:
+            return []
+        missing: list[range] = []
+        for offset in offsets:
+            if offset > expected:
+                missing.append(range(expected, offset))
+            expected = max(expected, offset + 1)
+        return missing
 
 
 async def holds_records(kafka: Connection, tp: TopicPartition, hole: range) -> bool:

@@ -65,7 +65,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     batch_records: int = Field(1000, ge=1, le=10_000, description="Most records scored together.")
-    batch_seconds: float = Field(0.05, gt=0, le=5, description="How long a record waits for others at most.")
+    batch_seconds: float = Field(
+        0.02, ge=0, le=5, description="Batches begin this far apart at least; the first after a pause begins at once."
+    )
     commit_seconds: float = Field(0.5, gt=0, le=60, description="Interval of offset commits.")
 
     online: bool = Field(

@@ -8,6 +8,7 @@ labels, the local store, the offsets. A crash between any two is repaired by wha
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Set
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 
 import faust
 from aiokafka import TopicPartition
-from faust.types import TP, EventT, StreamT
+from faust.types import TP
 
 from monitoring import metrics
 from streams.accounts_table import AccountsTable, partition_of, written_row
@@ -26,6 +27,7 @@ from streams.continuity import Continuity, SkippedRecordsError, holds_records
 from streams.dead_letter import dead_letter_message
 from streams.engine import BatchResult, Engine, Record
 from streams.gauges import PartitionGauges
+from streams.intake import Intake, IntakeTransport, Run
 from streams.model_feed import ModelFeed
 from streams.progress import committed_offsets
 from streams.scoring import ScoreBook
@@ -36,6 +38,8 @@ from streams.topics import ACCOUNTS_TABLE, ACTIONS, EVENTS, LABELS
 
 _log = logging.getLogger(__name__)
 _TOPIC_OF = {"action": ACTIONS, "label": LABELS}
+# A batch makes some hundred values an event and no cycle: Python's default, a look at them every 700, costs a quarter.
+_GC_THRESHOLDS = (100_000, 20, 100)
 _ROCKSDB_OPTIONS = {"driver": "rocksdict", "write_buffer_size": 16 << 20, "block_cache_size": 64 << 20}
 
 _Row = TypeVar("_Row", BorrowerState, PartitionClock)
@@ -45,18 +49,33 @@ class OwnershipLostError(RuntimeError):
     """The partitions of a batch belong to another worker by now."""
 
 
+class _StreamApp(faust.App):  # type: ignore[misc]
+    """A Faust app whose consumer hands events over by `intake`, and which ends its work before Faust's services."""
+
+    intake: Intake
+    finish: Callable[[], Awaitable[None]]
+
+    async def on_stop(self) -> None:
+        await self.finish()
+        await super().on_stop()
+
+
 class Worker:
-    """A Faust app with one agent and one table of borrowers; `app` is what runs."""
+    """A Faust app with one table of borrowers and one task that works through the events; `app` is what runs."""
 
     def __init__(self, settings: Settings, book: ScoreBook, partitions: int, watch: BrokerWatch) -> None:
+        gc.set_threshold(*_GC_THRESHOLDS)
         self._settings = settings
         self._feed = ModelFeed(settings.kafka, book)
         self._sink = Sink(settings.kafka)
         # Held for a batch and for a reload, so that a rebalance waits for the batch in flight.
         self._lock = asyncio.Lock()
         self.is_loaded = False
+        # The next offset of each partition, applied and written; and what of that is not committed yet.
+        self._done: dict[TP, int] = {}
+        self._intake = Intake(4 * settings.batch_records)
         self.app = _faust_app(settings)
-        raw = faust.Schema(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+        self.app.intake, self.app.finish = self._intake, self._finish
         self._table: AccountsTable = self.app.Table(
             ACCOUNTS_TABLE,
             partitions=partitions,
@@ -70,8 +89,10 @@ class Worker:
         self._engine = Engine(settings.rules(), self._row)
         self._continuity = Continuity({})
         self._gauges = PartitionGauges(settings.kafka, lambda partition: self._continuity.next_offset(partition))
-        self.app.agent(self.app.topic(EVENTS, schema=raw), name="riskmon-events")(self._consume)
+        self.app.topics.add(self.app.topic(EVENTS))
         self.app.on_partitions_revoked.connect(self._on_revoked)
+        self.app.task(self._consume)
+        self.app.task(self._commit_now_and_then)
         if settings.online:
             self.app.task(self._feed.run)
         self.app.task(self._gauges.follow_lag)
@@ -128,16 +149,36 @@ class Worker:
         await self._write_rows([(partition_of(key, row), key, row) for key, row in rows])
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
+        await self._finish()
+        self._done.clear()
+        self._intake.clear()
+        self._gauges.lost()
+
+    async def _finish(self) -> None:
+        """Let the batch in flight end, commit it, and take no other until the state is loaded anew."""
         async with self._lock:
             self.is_loaded = False
-            self._gauges.lost()
+            await self._commit()
 
-    async def _consume(self, stream: StreamT[bytes]) -> None:
+    async def _commit_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.commit_seconds)
+            async with self._lock:
+                await self._commit()
+
+    async def _commit(self) -> None:
+        done, self._done = self._done, {}
+        if done:
+            await self.app.consumer._commit(done)
+
+    async def _consume(self) -> None:
         settings = self._settings
-        async for events in stream.noack_take(settings.batch_records, within=settings.batch_seconds):
+        while True:
+            await self._intake.filled()
+            started = time.monotonic()
             try:
                 async with self._lock:
-                    await self._take([event for event in events if self._is_current(event)], stream)
+                    await self._take(self._intake.take(settings.batch_records))
             except Exception as error:
                 # A batch left half done must not be skipped: stop, and let the restart read it again. Until the process
                 # has ended nothing else may be decided, by an engine that is ahead of its table.
@@ -145,37 +186,40 @@ class Worker:
                 _log.exception("the batch failed; the worker stops")
                 await self.app.crash(error)
                 raise
+            # The first record after a pause is worked on at once; then others gather, so batches grow with the load.
+            await asyncio.sleep(max(started + settings.batch_seconds - time.monotonic(), 0))
 
-    def _is_current(self, event: EventT[bytes]) -> bool:
+    def _is_current(self, run: Run) -> bool:
         """Fetched since the last rebalance; what is older is fetched again by its partition's owner."""
-        current: bool = event.message.generation_id == self.app.consumer_generation_id
+        current: bool = run.generation == self.app.consumer_generation_id
         return self.is_loaded and current
 
-    async def _take(self, events: Sequence[EventT[bytes]], stream: StreamT[bytes]) -> None:
-        if not events:
+    async def _take(self, runs: Sequence[Run]) -> None:
+        current = [run for run in runs if self._is_current(run)]
+        if not current:
             return
         try:
-            await self._process(events, stream)
+            await self._process(current)
         except OwnershipLostError as error:
             # Nothing was written or acknowledged. The engine has gone ahead of the table: it waits to be loaded anew.
             self.is_loaded = False
             self._gauges.lost()
             _log.warning("%s; the batch is left to them", error)
 
-    async def _process(self, events: Sequence[EventT[bytes]], stream: StreamT[bytes]) -> None:
-        await self._refuse_holes(events)
+    async def _process(self, runs: Sequence[Run]) -> None:
+        await self._refuse_holes(runs)
         started = time.perf_counter()
-        result = self._engine.process([_record(event) for event in events], self._feed.book, datetime.now(UTC))
+        records = [record for run in runs for record in run.records]
+        result = self._engine.process(records, self._feed.book, datetime.now(UTC))
         await self._sink.write([dead_letter_message(EVENTS, refused) for refused in result.dead_letters])
         rows = [(partition, key.encode(), row) for key, (partition, row) in result.rows.items()]
-        await self._write_rows(rows, partial(self._assert_owner, events))
+        await self._write_rows(rows, partial(self._assert_owner, runs))
         await self._sink.write(
             [Message(_TOPIC_OF[sent.kind], None, sent.key, sent.value) for _, sent in result.outgoing]
         )
-        for event in events:
-            await stream.ack(event)
+        self._done.update({TP(EVENTS, run.partition): run.records[-1].offset + 1 for run in runs})
         metrics.BATCH_SECONDS.observe(time.perf_counter() - started)
-        self._show(events, result)
+        self._show(records, result)
 
     async def _write_rows(
         self, rows: Sequence[tuple[int, bytes, bytes]], allowed: Callable[[], Awaitable[None]] | None = None
@@ -189,32 +233,31 @@ class Worker:
             [written_row(changelog, *row, offset) for row, offset in zip(rows, written, strict=True)]
         )
 
-    async def _assert_owner(self, events: Sequence[EventT[bytes]]) -> None:
+    async def _assert_owner(self, runs: Sequence[Run]) -> None:
         """Raise `OwnershipLostError` unless the group still counts on this worker for the batch's partitions.
 
         The coordinator is asked by a commit of the offsets before the batch, which it refuses to a worker that it
         has given up: one that was suspended past its session cannot know that otherwise.
         """
         firsts: dict[TP, int] = {}
-        for event in events:
-            firsts.setdefault(event.message.tp, event.message.offset)
+        for run in runs:
+            firsts.setdefault(TP(EVENTS, run.partition), run.records[0].offset)
         consumer = self.app.consumer
-        if firsts.keys() <= consumer.assignment() and await consumer._commit(firsts) and self._is_current(events[-1]):
+        if firsts.keys() <= consumer.assignment() and await consumer._commit(firsts) and self._is_current(runs[-1]):
             return
         raise OwnershipLostError(f"{sorted(tp.partition for tp in firsts)} are another worker's by now")
 
-    async def _refuse_holes(self, events: Sequence[EventT[bytes]]) -> None:
-        for event in events:
-            message = event.message
-            hole = self._continuity.hole_before(message.partition, message.offset)
-            tp = TopicPartition(EVENTS, message.partition)
-            if hole and await holds_records(self._settings.kafka, tp, hole):
-                raise SkippedRecordsError(f"partition {tp.partition}: {hole} was skipped before {message.offset}")
+    async def _refuse_holes(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            tp = TopicPartition(EVENTS, run.partition)
+            for hole in self._continuity.holes(run.partition, [record.offset for record in run.records]):
+                if await holds_records(self._settings.kafka, tp, hole):
+                    raise SkippedRecordsError(f"partition {tp.partition}: {hole} was skipped before {hole.stop}")
 
-    def _show(self, events: Sequence[EventT[bytes]], result: BatchResult) -> None:
+    def _show(self, records: Sequence[Record], result: BatchResult) -> None:
         now = time.time()
-        for event in events:
-            metrics.LATENCY_SECONDS.observe(max(now - event.message.timestamp, 0))
+        for record in records:
+            metrics.LATENCY_SECONDS.observe(max(now - record.timestamp_ms / 1000, 0))
         for kind, count in result.applied.items():
             metrics.EVENTS.labels(kind).inc(count)
         for refused in result.dead_letters:
@@ -231,10 +274,10 @@ class Worker:
         self._gauges.show(self._engine)
 
 
-def _faust_app(settings: Settings) -> faust.App:
+def _faust_app(settings: Settings) -> _StreamApp:
     # Faust makes its own folder, but not the one above it.
     settings.store_dir.parent.mkdir(parents=True, exist_ok=True)
-    return faust.App(
+    app = _StreamApp(
         settings.application,
         broker=settings.kafka.faust_broker,
         broker_credentials=settings.kafka.faust_credentials(),
@@ -249,13 +292,8 @@ def _faust_app(settings: Settings) -> faust.App:
         broker_commit_interval=settings.commit_seconds,
         broker_session_timeout=settings.session_seconds,
         broker_heartbeat_interval=settings.session_seconds / 5,
-        # A batch that another worker takes over is never acknowledged here: waiting for that would never end.
         stream_wait_empty=False,
-        stream_buffer_maxsize=4 * settings.batch_records,
         datadir=settings.store_dir,
     )
-
-
-def _record(event: EventT[bytes]) -> Record:
-    message = event.message
-    return Record(message.partition, message.offset, message.key, message.value, round(message.timestamp * 1000))
+    app.transport = IntakeTransport(app.conf.broker_consumer, app)
+    return app
