@@ -1,4 +1,4 @@
-"""Where a worker's time goes while it works off a stream: `python -m benchmarks.profile --out docs/pictures/profile.svg`.
+"""Where a worker's time goes as it works off a stream: `python -m benchmarks.profile --out docs/pictures/profile.svg`.
 
 py-spy samples the whole process, native code included in its Python callers; `--raw` writes the sampled stacks as text.
 """

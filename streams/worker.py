@@ -8,7 +8,6 @@ labels, the local store, the offsets. A crash between any two is repaired by wha
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Set
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 
 import faust
 from aiokafka import TopicPartition
+from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
 from monitoring import metrics
@@ -35,12 +35,11 @@ from streams.settings import Settings
 from streams.sink import Message, Sink
 from streams.state import BorrowerState, PartitionClock, decode_clock, decode_state
 from streams.topics import ACCOUNTS_TABLE, ACTIONS, EVENTS, LABELS
+from streams.tuning import tune_garbage_collection
 
 _log = logging.getLogger(__name__)
 _TOPIC_OF = {"action": ACTIONS, "label": LABELS}
-# A batch makes some hundred values an event and no cycle: Python's default, a look at them every 700, costs a quarter.
-_GC_THRESHOLDS = (100_000, 20, 100)
-_ROCKSDB_OPTIONS = {"driver": "rocksdict", "write_buffer_size": 16 << 20, "block_cache_size": 64 << 20}
+ROCKSDB_OPTIONS = {"driver": "rocksdict", "write_buffer_size": 16 << 20, "block_cache_size": 64 << 20}
 
 _Row = TypeVar("_Row", BorrowerState, PartitionClock)
 
@@ -64,7 +63,7 @@ class Worker:
     """A Faust app with one table of borrowers and one task that works through the events; `app` is what runs."""
 
     def __init__(self, settings: Settings, book: ScoreBook, partitions: int, watch: BrokerWatch) -> None:
-        gc.set_threshold(*_GC_THRESHOLDS)
+        tune_garbage_collection()
         self._settings = settings
         self._feed = ModelFeed(settings.kafka, book)
         self._sink = Sink(settings.kafka)
@@ -84,7 +83,7 @@ class Worker:
             on_recover=self._on_recovered,
             # A batch looks up rows of all partitions at once; Faust's own guess is that of the current event.
             use_partitioner=True,
-            options=dict(_ROCKSDB_OPTIONS) if settings.store == "rocksdb" else None,
+            options=dict(ROCKSDB_OPTIONS) if settings.store == "rocksdb" else None,
         )
         self._engine = Engine(settings.rules(), self._row)
         self._continuity = Continuity({})
@@ -113,17 +112,23 @@ class Worker:
 
     async def _load(self) -> None:
         """Build the engine's memory from the recovered table, before any event is fetched."""
-        # Faust now resumes the events' partitions and only then seeks their committed offsets, with its fetcher
+        # Faust resumes the events' partitions after this and only then seeks their committed offsets, with its fetcher
         # running: what is fetched in between is lost or never committed (faust-streaming issue 596). It sets the
         # flow going again itself, once it has sought.
         self.app.consumer.stop_flow()
-        await self.app.consumer.wait_for_stopped_flow()
         if self._settings.online:
             await self._feed.catch_up()
         async with self._lock:
-            committed = await committed_offsets(self._settings.kafka, self._settings.application, EVENTS)
-            self._continuity = Continuity({tp.partition: offset for tp, offset in committed.items()})
+            found = await committed_offsets(self._settings.kafka, self._settings.application, EVENTS)
+            committed = {tp.partition: offset for tp, offset in found.items()}
             owned = {tp.partition for tp in self.app.assignor.assigned_actives() if tp.topic == EVENTS}
+            try:
+                await self.app.consumer.stand_at(committed, owned)
+            except IllegalStateError:
+                _log.info("the partitions are given away again; what comes instead is loaded anew")
+                return
+            self._intake.clear()
+            self._continuity = Continuity(committed)
             self._gauges.begin()
             self._engine.load(
                 self._owned(decode_state, self._table.states(), owned),
