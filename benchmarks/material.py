@@ -31,8 +31,8 @@ from streams.scoring import ScoreBook
 
 BASE_BORROWERS = 250
 _DAYS = 300
-_SEED = 5
-_PREFIX = f'"S{_SEED}-'.encode()
+SEED = 5
+PREFIX = f"S{SEED}-"
 _LABELS = 600
 
 
@@ -60,12 +60,12 @@ class Material:
         """The forest as scikit-learn's classifier, fitted on the same rows with the same seed, and as arrays."""
         with np.load(self.folder / "training.npz", allow_pickle=False) as rows:
             train, calibration = (rows["X"], rows["y"]), (rows["X_calibration"], rows["y_calibration"])
-        return fit_calibrated(feature_names(Target.NEXT_INSTALMENT), train, calibration, _SEED)
+        return fit_calibrated(feature_names(Target.NEXT_INSTALMENT), train, calibration, SEED)
 
 
 def prepare(folder: Path) -> Material:
     """Simulate, train and write everything."""
-    history = simulated_history(SimulationConfig(borrowers=900, days=480, seed=_SEED + 1), Rules())
+    history = simulated_history(SimulationConfig(borrowers=900, days=480, seed=SEED + 1), Rules())
     split = split_by_borrower_and_time(history.outcomes)
     material = Material(folder)
     np.savez(
@@ -76,7 +76,7 @@ def prepare(folder: Path) -> Material:
         y_calibration=split.calibration.y,
     )
     _, forest = material.fit_again()
-    model = store.Model(forest, fit_segments(history.loans, _SEED), Target.NEXT_INSTALMENT)
+    model = store.Model(forest, fit_segments(history.loans, SEED), Target.NEXT_INSTALMENT)
     store.save(model, {}, "", material.model_dir)
     (folder / "snapshot.json").write_text(_taught(model).model_dump_json())
     return material
@@ -84,7 +84,7 @@ def prepare(folder: Path) -> Material:
 
 def base_events(*, ticks: bool = False) -> list[OutgoingRecord]:
     """The life of one set of borrowers; ticks touch whoever is past due, which no rival has a like of."""
-    simulation = SimulationConfig(borrowers=BASE_BORROWERS, days=_DAYS, seed=_SEED)
+    simulation = SimulationConfig(borrowers=BASE_BORROWERS, days=_DAYS, seed=SEED)
     records = simulated_records(simulation, FaultConfig(duplicates=0.01, disorder=0.01), FaultTally())
     return [record for record in records if ticks or record.key is not None]
 
@@ -101,9 +101,9 @@ def copies(base: list[OutgoingRecord], count: int) -> Iterator[OutgoingRecord]:
 
 def renamed(record: OutgoingRecord, number: int) -> OutgoingRecord:
     """The event of the borrower's copy: every id in it is another."""
-    prefix = f'"S{_SEED}x{number}-'.encode()
-    key = (record.key or b"").replace(_PREFIX[1:], prefix[1:], 1)
-    return OutgoingRecord(record.partition, key, record.value.replace(_PREFIX, prefix))
+    old, new = PREFIX.encode(), f"S{SEED}x{number}-".encode()
+    value = record.value.replace(b'"' + old, b'"' + new)
+    return OutgoingRecord(record.partition, (record.key or b"").replace(old, new, 1), value)
 
 
 def _taught(model: store.Model) -> ModelSnapshot:

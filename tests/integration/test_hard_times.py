@@ -19,7 +19,7 @@ from streams.topics import EVENTS, LABELS, ensure_topics
 from tests.integration.oracle import assert_as_uninterrupted
 from tests.integration.support import Process, committed, environment, read_all, running, wait_for_commit
 
-_FULL_AT_BYTES = 400_000
+_FULL_AT_BYTES = 150_000
 
 
 def ask(process: Process, path: str) -> tuple[int, list[str]]:
