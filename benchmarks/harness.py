@@ -39,6 +39,7 @@ class System:
     copies: int
     store: str = "memory"
     workers: int = 1
+    standbys: int = 1
 
     def commands(self, kafka: Connection, material: Material, home: Path) -> list[tuple[list[str], dict[str, str]]]:
         """Command and extra environment of each process."""
@@ -58,6 +59,7 @@ class System:
             "RISKMON_APPLICATION": GROUP,
             "RISKMON_MODEL_DIR": str(material.model_dir),
             "RISKMON_STORE": self.store,
+            "RISKMON_STANDBY_COPIES": str(self.standbys),
             "RISKMON_STATE_DIR": str(home / "faust"),
         }
 

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     store: Literal["memory", "rocksdb"] = Field(
         "memory", description="Where a worker keeps its rows: rocksdb for portfolios that do not fit in memory."
     )
+    standby_copies: int = Field(
+        1, ge=0, le=3, description="Other workers that keep a copy of a partition's rows, so that a takeover is short."
+    )
     state_dir: Path | None = Field(None, description="The local store's folder, one a worker; default below home.")
     model_dir: Path | None = Field(None, description="The forest's folder; by default `forest` below home.")
     metrics_host: str = Field("127.0.0.1", description="Address on which /metrics listens.")

@@ -298,6 +298,7 @@ def _faust_app(settings: Settings) -> _StreamApp:
         broker_session_timeout=settings.session_seconds,
         broker_heartbeat_interval=settings.session_seconds / 5,
         stream_wait_empty=False,
+        table_standby_replicas=settings.standby_copies,
         datadir=settings.store_dir,
     )
     app.transport = IntakeTransport(app.conf.broker_consumer, app)
