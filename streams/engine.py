@@ -29,13 +29,14 @@ from streams.state import (
     CLOCK_PREFIX,
     Account,
     BorrowerState,
+    KnownState,
     Loan,
     Outgoing,
     PartitionClock,
     Segment,
     Strategy,
     Watch,
-    decode_state,
+    decode_known,
     encode,
 )
 from streams.strategy import SEVERITY, StrategyRules
@@ -45,6 +46,8 @@ _FUTURE_TOLERANCE_DAYS = 1
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _MS_A_DAY = 86_400_000
 _NEW = Watch()
+# So many that a call of the forest is worth it, so few that what they make stays in a core's own cache.
+_RECORDS_AT_ONCE = 128
 
 
 class Record(NamedTuple):
@@ -162,14 +165,14 @@ class Engine:
 
 
 class _Batch:
-    """One call of `Engine.process`: accounts first, then all scores in one call, then the decisions in order."""
+    """One call of `Engine.process`: accounts, then their scores in one call, then decisions; some records at a time."""
 
     def __init__(self, engine: Engine, book: ScoreBook, now: datetime) -> None:
         self._engine = engine
         self._book = book
         self._versions = book.versions
         self._now = now
-        self._before: dict[str, BorrowerState | None] = {}
+        self._before: dict[str, KnownState | None] = {}
         self._accounts: dict[str, Account] = {}
         self._watches: dict[str, Watch] = {}
         self._outboxes: dict[str, list[Outgoing]] = {}
@@ -179,19 +182,24 @@ class _Batch:
         self._result = BatchResult()
 
     def run(self, records: Sequence[Record]) -> BatchResult:
-        for record in records:
-            try:
-                self._take(record)
-            except InvalidEventError as error:
-                self._refuse(record, "invalid_event", str(error))
-            except EventRefusedError as error:
-                self._refuse(record, error.reason, str(error))
         self._resend(records)
-        self._decide()
-        self._collect_rows()
+        for at in range(0, len(records), _RECORDS_AT_ONCE):
+            for record in records[at : at + _RECORDS_AT_ONCE]:
+                self._take_or_refuse(record)
+            self._decide()
+            self._collect_rows()
+            self._forget()
         # The learner tells repeats by their order, so labels leave in the order of their origin.
         self._result.outgoing.sort(key=_order)
         return self._result
+
+    def _take_or_refuse(self, record: Record) -> None:
+        try:
+            self._take(record)
+        except InvalidEventError as error:
+            self._refuse(record, "invalid_event", str(error))
+        except EventRefusedError as error:
+            self._refuse(record, error.reason, str(error))
 
     def _refuse(self, record: Record, reason: RefusalReason, detail: str) -> None:
         self._result.dead_letters.append(DeadLetter(record, reason, detail))
@@ -276,14 +284,18 @@ class _Batch:
     def _is_redelivered(self, borrower_id: str, record: Record) -> bool:
         """Fetch the borrower on first sight, and compare the record with what its state already holds."""
         if borrower_id not in self._before:
-            row = self._engine.lookup(borrower_id)
-            state = decode_state(row) if row is not None else None
+            row = self._row(borrower_id)
+            state = decode_known(row) if row is not None else None
             self._before[borrower_id] = state
             if state is not None:
                 self._accounts[borrower_id] = state.account
                 self._watches[borrower_id] = state.watch
         before = self._before[borrower_id]
         return before is not None and record.offset <= before.applied_offset
+
+    def _row(self, borrower_id: str) -> bytes | None:
+        decided = self._result.rows.get(borrower_id)
+        return decided[1] if decided else self._engine.lookup(borrower_id)
 
     def _step(self, account: Account, record: Record, event: Event) -> None:
         self._accounts[account.borrower_id] = account
@@ -298,7 +310,7 @@ class _Batch:
             for step in self._steps
         ]
         flat = [each for of_step in loans for each in of_step]
-        self._result.scored = len(flat)
+        self._result.scored += len(flat)
         scores = _loan_scores(flat, self._book.score([each.row for each in flat])) if flat else iter(())
         judged = [
             self._judge(step, list(islice(scores, len(of_step))))
@@ -382,6 +394,11 @@ class _Batch:
             self._result.rows[borrower_id] = (record.partition, encode(state))
         for number in self._ticked:
             self._result.rows[f"{CLOCK_PREFIX}{number}"] = (number, encode(self._clock(number)))
+
+    def _forget(self) -> None:
+        """Only rows and outboxes outlast the records worked on at once: memory that is free again is in the cache."""
+        for kept in (self._before, self._accounts, self._watches, self._last, self._ticked, self._steps):
+            kept.clear()
 
 
 def _bucket(watch: Watch) -> str:

@@ -127,13 +127,18 @@ class Outgoing(_Value, frozen=True, array_like=True):
     value: bytes
 
 
-class BorrowerState(_Value, frozen=True, array_like=True):
-    """One row of the table: account, watch, and the offset watermark that makes applying idempotent."""
+class KnownState(_Value, frozen=True, array_like=True):
+    """What the next event is applied to: account, watch, and the offset watermark that makes applying idempotent."""
 
     account: Account
     watch: Watch
     partition: int
     applied_offset: int
+
+
+class BorrowerState(KnownState, frozen=True, array_like=True):
+    """One row of the table: what is known, and the messages that were decided with it."""
+
     outbox: tuple[Outgoing, ...] = ()
 
 
@@ -154,6 +159,7 @@ class _Marked(msgspec.Struct, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _marked_decoder = msgspec.msgpack.Decoder(_Marked)
+_known_decoder = msgspec.msgpack.Decoder(KnownState)
 _state_decoder = msgspec.msgpack.Decoder(BorrowerState)
 _clock_decoder = msgspec.msgpack.Decoder(PartitionClock)
 
@@ -166,6 +172,11 @@ def encode(value: BorrowerState | PartitionClock) -> bytes:
 def decode_state(data: bytes) -> BorrowerState:
     """The inverse of `encode`; raises `msgspec.DecodeError` on foreign bytes."""
     return _state_decoder.decode(data)
+
+
+def decode_known(row: bytes) -> KnownState:
+    """A borrower's encoded state without its outbox, which is most of its bytes."""
+    return _known_decoder.decode(row)
 
 
 def decode_clock(data: bytes) -> PartitionClock:
