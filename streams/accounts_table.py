@@ -6,12 +6,12 @@ later one. Every row says up to which event it has gone, so such a row is recogn
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import faust
 import msgspec
-from faust.types import EventT
+from faust.types import TP, EventT
 
 from streams.state import CLOCK_PREFIX, applied_offset, decode_clock, decode_state
 
@@ -50,6 +50,12 @@ class AccountsTable(faust.Table):  # type: ignore[misc]
         super().apply_changelog_batch([event for event in batch if self._is_in_order(event.message, newest)])
         self._read.clear()
 
+    def write(self, rows: Sequence[Written]) -> None:
+        """Take this worker's own rows into the store; they go on from the rows that it holds."""
+        super().apply_changelog_batch(rows)
+        self.overtaken.difference_update(row.key for row in rows)
+        self._read.clear()
+
     def _is_in_order(self, message: faust.types.Message, newest: dict[bytes, int]) -> bool:
         key: bytes = message.key
         if key not in newest:
@@ -68,17 +74,19 @@ class AccountsTable(faust.Table):  # type: ignore[misc]
         return True
 
 
-class _WrittenRow(NamedTuple):
-    """A row as Faust's stores take it: a changelog event with its message."""
+class Written(NamedTuple):
+    """A row that this worker has put into the changelog, with what Faust's stores ask of a changelog's message."""
 
+    tp: TP
+    partition: int
+    offset: int
     key: bytes
     value: bytes
-    message: faust.types.Message
 
-
-def written_row(topic: str, partition: int, key: bytes, value: bytes, offset: int) -> _WrittenRow:
-    """A row that this worker itself has put into the changelog, in the form in which it would be read back."""
-    return _WrittenRow(key, value, faust.types.Message(topic, partition, offset, 0.0, 0, None, key, value, None))
+    @property
+    def message(self) -> Written:
+        """Itself: to Faust it is an event and its message in one."""
+        return self
 
 
 def partition_of(key: bytes, row: bytes) -> int:

@@ -46,6 +46,7 @@ _FUTURE_TOLERANCE_DAYS = 1
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _MS_A_DAY = 86_400_000
 _NEW = Watch()
+_outcome_decoder = msgspec.msgpack.Decoder(Outcome)
 # So many that a call of the forest is worth it, so few that what they make stays in a core's own cache.
 _RECORDS_AT_ONCE = 128
 
@@ -214,7 +215,7 @@ class _Batch:
             partition = self._engine.partition(number)
             again = [each for each in partition.unsent if first <= each.offset <= last]
             partition.unsent = [each for each in partition.unsent if each.offset > last]
-            self._result.outgoing.extend((number, each) for each in again)
+            self._result.outgoing.extend((number, _message(number, each)) for each in again)
             # The borrower's next row may be written before these are sent: it must hold them as well.
             for each in again:
                 self._outboxes.setdefault(each.key.decode(), []).append(each)
@@ -334,17 +335,19 @@ class _Batch:
         """Send what a step decided; `parts` are the contributions of the rows that changed a strategy, in order."""
         borrower_id = step.account.borrower_id
         for outcome in judged.outcomes:
-            self._send(step, "label", borrower_id, label_json(outcome, borrower_id, step.record))
+            packed = msgspec.msgpack.encode(outcome)
+            label = label_json(outcome, borrower_id, step.record.partition, step.record.offset)
+            self._send(step, _outgoing(step, "outcome", packed), _outgoing(step, "label", label))
             self._result.labels += 1
         if judged.is_change:
             action = self._action(step, judged, next(parts) if judged.worst else [])
             self._result.actions.append(action)
-            self._send(step, "action", borrower_id, action.model_dump_json().encode())
+            told = _outgoing(step, "action", action.model_dump_json().encode())
+            self._send(step, told, told)
 
-    def _send(self, step: _Step, kind: str, key: str, value: bytes) -> None:
-        outgoing = Outgoing(kind, step.record.offset, key.encode(), value)
-        self._outboxes.setdefault(step.account.borrower_id, []).append(outgoing)
-        self._result.outgoing.append((step.record.partition, outgoing))
+    def _send(self, step: _Step, kept: Outgoing, sent: Outgoing) -> None:
+        self._outboxes.setdefault(step.account.borrower_id, []).append(kept)
+        self._result.outgoing.append((step.record.partition, sent))
 
     def _action(self, step: _Step, judged: Judgement, parts: list[float]) -> Action:
         worst, record, account = judged.worst, step.record, step.account
@@ -431,15 +434,27 @@ def _loan_scores(loans: Sequence[_OpenLoan], scores: Scores) -> Iterator[LoanSco
         yield LoanScore(*open_loan, p_forest, p_online, p_blend, names, those, segment)
 
 
-def label_json(outcome: Outcome, borrower_id: str, record: Record) -> bytes:
+def _outgoing(step: _Step, kind: str, value: bytes) -> Outgoing:
+    return Outgoing(kind, step.record.offset, step.account.borrower_id.encode(), value)
+
+
+def _message(partition: int, kept: Outgoing) -> Outgoing:
+    """What is sent for an entry of an outbox. A label is kept packed, at a third of its size."""
+    if kept.kind != "outcome":
+        return kept
+    label = label_json(_outcome_decoder.decode(kept.value), kept.key.decode(), partition, kept.offset)
+    return Outgoing("label", kept.offset, kept.key, label)
+
+
+def label_json(outcome: Outcome, borrower_id: str, partition: int, offset: int) -> bytes:
     """A `Label` as it stands on its topic, written without the model: there are almost as many labels as events."""
     prediction = outcome.prediction
     return msgspec.json.encode(
         {
             "schema_version": 1,
             "borrower_id": borrower_id,
-            "origin_partition": record.partition,
-            "origin_offset": record.offset,
+            "origin_partition": partition,
+            "origin_offset": offset,
             "loan_id": prediction.loan_id,
             "instalment_number": prediction.instalment,
             "due_date": date.fromordinal(prediction.due_day),

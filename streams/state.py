@@ -119,7 +119,10 @@ class Watch(_Value, frozen=True, array_like=True):
 
 
 class Outgoing(_Value, frozen=True, array_like=True):
-    """A message decided with a state: it is sent again from here if a crash came between."""
+    """A message decided with a state: it is sent again from here if a crash came between.
+
+    `kind` is "action" or "label" with the message itself, or "outcome" with what a label is made of.
+    """
 
     kind: str
     offset: int

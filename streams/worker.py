@@ -21,7 +21,7 @@ from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
 from monitoring import metrics
-from streams.accounts_table import AccountsTable, partition_of, written_row
+from streams.accounts_table import AccountsTable, Written, partition_of
 from streams.broker_watch import BrokerWatch
 from streams.continuity import Continuity, SkippedRecordsError, holds_records
 from streams.dead_letter import dead_letter_message
@@ -234,8 +234,11 @@ class Worker:
         written = await self._sink.write([Message(changelog, *row) for row in rows], allowed)
         for partition, key, row in rows:
             self._gauges.row(partition, row, self._table.row(key))
-        self._table.apply_changelog_batch(
-            [written_row(changelog, *row, offset) for row, offset in zip(rows, written, strict=True)]
+        self._table.write(
+            [
+                Written(TP(changelog, partition), partition, offset, key, row)
+                for (partition, key, row), offset in zip(rows, written, strict=True)
+            ]
         )
 
     async def _assert_owner(self, runs: Sequence[Run]) -> None:
