@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import faust
 import msgspec
+from faust.stores import rocksdb
 from faust.types import TP, EventT
 
 from streams.state import CLOCK_PREFIX, applied_offset, decode_clock, decode_state
@@ -30,6 +31,11 @@ class AccountsTable(faust.Table):  # type: ignore[misc]
         if key not in self._read:
             self._read[key] = self.data.get(key)
         return self._read[key]
+
+    def read_ahead(self, partition: int, keys: Sequence[bytes]) -> None:
+        """Read the rows of a partition that a batch will ask for: RocksDB gives many at a third of the price of each."""
+        if isinstance(self.data, rocksdb.Store):
+            self._read.update(zip(keys, self.data._db_for_partition(partition).get(list(keys)), strict=True))
 
     async def on_rebalance(self, *args: object, **kwargs: object) -> None:
         """Forget what was read: others may have written to partitions that come back."""

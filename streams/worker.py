@@ -214,6 +214,8 @@ class Worker:
     async def _process(self, runs: Sequence[Run]) -> None:
         await self._refuse_holes(runs)
         started = time.perf_counter()
+        for run in runs:
+            self._table.read_ahead(run.partition, [record.key for record in run.records if record.key])
         records = [record for run in runs for record in run.records]
         result = self._engine.process(records, self._feed.book, datetime.now(UTC))
         await self._sink.write([dead_letter_message(EVENTS, refused) for refused in result.dead_letters])
