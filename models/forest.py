@@ -76,13 +76,14 @@ class Calibration:
 class _Walkable(NamedTuple):
     """The nodes in the types in which numpy walks fastest.
 
-    A threshold is rounded down to 32 bits, which no 32-bit value can tell from the 64-bit one by `<=`. Right
-    and left child of each node stand side by side.
+    A threshold is rounded down to 32 bits, which no 32-bit value can tell from the 64-bit one by `<=`. Every node has
+    two places, one after the other: its children's first places stand there, right and left, the rest stands twice.
     """
 
     feature: NDArray[np.intp]
     threshold: NDArray[np.float32]
     children: NDArray[np.intp]
+    probability: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,10 +153,10 @@ class Forest:
         count, features = rows.shape
         credits = np.zeros(count * features)
         own = features * np.arange(count)
-        nodes = self._at_roots(count)
+        tree, nodes = self._walkable, self._at_roots(count)
         for after in self._walk(rows):
-            gains = self.probability.take(after) - self.probability.take(nodes)
-            owners = self._walkable.feature.take(nodes) + own
+            gains = tree.probability.take(after) - tree.probability.take(nodes)
+            owners = tree.feature.take(nodes) + own
             credits += np.bincount(owners.ravel(), gains.ravel(), credits.size)
             nodes = after
         credits = credits.reshape(count, features)
@@ -165,30 +166,31 @@ class Forest:
         return float(apply(base)[0]), spread(credits, base, apply, self.calibration.derivative)
 
     def _raw(self, rows: Floats) -> Floats:
-        *_, nodes = self._at_roots(len(rows)), *self._walk(rows)
+        nodes = self._at_roots(len(rows))
+        for after in self._walk(rows):
+            nodes = after
         # Each row's trees side by side, so that a row's mean does not depend on how many rows are asked at once.
-        mean: Floats = self.probability.take(nodes.T).mean(axis=1)
+        mean: Floats = self._walkable.probability.take(nodes.T).mean(axis=1)
         return mean
 
     def _at_roots(self, count: int) -> NDArray[np.intp]:
-        return np.repeat(self.roots.astype(np.intp)[:, None], count, axis=1)
+        return np.repeat(2 * self.roots.astype(np.intp)[:, None], count, axis=1)
 
     def _walk(self, rows: Floats) -> Iterator[NDArray[np.intp]]:
-        """Every row down every tree, level by level: node numbers, trees × n.
+        """Every row down every tree, level by level: the nodes' first places, trees × n.
 
         Trees first: a tree's few nodes of a level, and a feature's values of all rows, then lie close in memory.
         """
         tree = self._walkable
         # scikit-learn compares features as 32-bit floats with 64-bit thresholds; so must we, to be equal to it.
         values = rows.T.astype(np.float32).ravel()
-        own, count = np.arange(len(rows)), len(rows)
-        nodes = self._at_roots(count)
+        own, first_value = np.arange(len(rows)), tree.feature * len(rows)
+        nodes = self._at_roots(len(rows))
         for _ in range(self.depth):
-            at = tree.feature.take(nodes)
-            at *= count
+            at = first_value.take(nodes)
             at += own
             goes_left = values.take(at) <= tree.threshold.take(nodes)
-            nodes = tree.children.take(2 * nodes + goes_left)
+            nodes = tree.children.take(nodes + goes_left)
             yield nodes
 
     @cached_property
@@ -196,9 +198,10 @@ class Forest:
         rounded = self.threshold.astype(np.float32)
         below = np.nextafter(rounded, np.float32(-np.inf))
         return _Walkable(
-            feature=self.feature.astype(np.intp),
-            threshold=np.where(rounded > self.threshold, below, rounded),
-            children=np.stack([self.right, self.left], axis=1).ravel().astype(np.intp),
+            feature=np.repeat(self.feature.astype(np.intp), 2),
+            threshold=np.repeat(np.where(rounded > self.threshold, below, rounded), 2),
+            children=2 * np.stack([self.right, self.left], axis=1).ravel().astype(np.intp),
+            probability=np.repeat(self.probability, 2),
         )
 
     def _check(self, rows: Floats) -> None:

@@ -32,10 +32,12 @@ class AccountsTable(faust.Table):  # type: ignore[misc]
             self._read[key] = self.data.get(key)
         return self._read[key]
 
-    def read_ahead(self, partition: int, keys: Sequence[bytes]) -> None:
-        """Read the rows of a partition that a batch will ask for: RocksDB gives many at a third of the price of each."""
+    def read_ahead(self, wanted: Iterable[tuple[int, Sequence[bytes]]]) -> None:
+        """Read the rows that a batch will ask for, keys by partition: RocksDB gives many at a third of each's price."""
+        self._read.clear()
         if isinstance(self.data, rocksdb.Store):
-            self._read.update(zip(keys, self.data._db_for_partition(partition).get(list(keys)), strict=True))
+            for partition, keys in wanted:
+                self._read.update(zip(keys, self.data._db_for_partition(partition).get(list(keys)), strict=True))
 
     async def on_rebalance(self, *args: object, **kwargs: object) -> None:
         """Forget what was read: others may have written to partitions that come back."""
@@ -59,8 +61,9 @@ class AccountsTable(faust.Table):  # type: ignore[misc]
     def write(self, rows: Sequence[Written]) -> None:
         """Take this worker's own rows into the store; they go on from the rows that it holds."""
         super().apply_changelog_batch(rows)
-        self.overtaken.difference_update(row.key for row in rows)
-        self._read.clear()
+        for row in rows:
+            self.overtaken.discard(row.key)
+            self._read.pop(row.key, None)
 
     def _is_in_order(self, message: faust.types.Message, newest: dict[bytes, int]) -> bool:
         key: bytes = message.key

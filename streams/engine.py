@@ -8,7 +8,7 @@ What `process` returns must be in the table before the next call; if it cannot b
 from __future__ import annotations
 
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -106,12 +106,12 @@ class _Partition:
     """What the engine remembers of a partition beside the table: its clock, and who wakes on which day."""
 
     clock: PartitionClock
-    wakes: dict[int, set[str]] = field(default_factory=dict)
+    wakes: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     unsent: list[Outgoing] = field(default_factory=list)
 
     def wake_on(self, day: int, borrower_id: str) -> None:
         if day:
-            self.wakes.setdefault(day, set()).add(borrower_id)
+            self.wakes[day].add(borrower_id)
 
     def waking(self, day: int) -> list[str]:
         """Take out who wakes by the close of `day`, in a fixed order."""
@@ -143,7 +143,14 @@ class Engine:
 
     def process(self, records: Sequence[Record], book: ScoreBook, now: datetime) -> BatchResult:
         """Decide a batch of records; each partition's come in offset order. `now` only dates the actions."""
-        return _Batch(self, book, now).run(records)
+        batch = self.begin(records, book, now)
+        for _ in batch.steps():
+            pass
+        return batch.result
+
+    def begin(self, records: Sequence[Record], book: ScoreBook, now: datetime) -> Batch:
+        """The same for a caller who has other things to do between its steps."""
+        return Batch(self, records, book, now)
 
     def partition(self, number: int) -> _Partition:
         """The partition's memory, begun on first use."""
@@ -165,11 +172,13 @@ class Engine:
             self.segments[watch.segment] += change
 
 
-class _Batch:
-    """One call of `Engine.process`: accounts, then their scores in one call, then decisions; some records at a time."""
+class Batch:
+    """Some records a step: accounts, their scores in one call, then decisions. `result` is whole after the last."""
 
-    def __init__(self, engine: Engine, book: ScoreBook, now: datetime) -> None:
+    def __init__(self, engine: Engine, records: Sequence[Record], book: ScoreBook, now: datetime) -> None:
+        self.result = BatchResult()
         self._engine = engine
+        self._records = records
         self._book = book
         self._versions = book.versions
         self._now = now
@@ -180,19 +189,19 @@ class _Batch:
         self._last: dict[str, Record] = {}
         self._ticked: set[int] = set()
         self._steps: list[_Step] = []
-        self._result = BatchResult()
 
-    def run(self, records: Sequence[Record]) -> BatchResult:
-        self._resend(records)
-        for at in range(0, len(records), _RECORDS_AT_ONCE):
-            for record in records[at : at + _RECORDS_AT_ONCE]:
+    def steps(self) -> Iterator[None]:
+        """Work through the batch, once; pauses every few milliseconds."""
+        self._resend(self._records)
+        for at in range(0, len(self._records), _RECORDS_AT_ONCE):
+            for record in self._records[at : at + _RECORDS_AT_ONCE]:
                 self._take_or_refuse(record)
             self._decide()
             self._collect_rows()
             self._forget()
+            yield
         # The learner tells repeats by their order, so labels leave in the order of their origin.
-        self._result.outgoing.sort(key=_order)
-        return self._result
+        self.result.outgoing.sort(key=_order)
 
     def _take_or_refuse(self, record: Record) -> None:
         try:
@@ -203,7 +212,7 @@ class _Batch:
             self._refuse(record, error.reason, str(error))
 
     def _refuse(self, record: Record, reason: RefusalReason, detail: str) -> None:
-        self._result.dead_letters.append(DeadLetter(record, reason, detail))
+        self.result.dead_letters.append(DeadLetter(record, reason, detail))
 
     def _resend(self, records: Sequence[Record]) -> None:
         """After a recovery, send again what was decided on the redelivered offsets: the crash may have cut it off."""
@@ -215,7 +224,7 @@ class _Batch:
             partition = self._engine.partition(number)
             again = [each for each in partition.unsent if first <= each.offset <= last]
             partition.unsent = [each for each in partition.unsent if each.offset > last]
-            self._result.outgoing.extend((number, _message(number, each)) for each in again)
+            self.result.outgoing.extend((number, _message(number, each)) for each in again)
             # The borrower's next row may be written before these are sent: it must hold them as well.
             for each in again:
                 self._outboxes.setdefault(each.key.decode(), []).append(each)
@@ -246,14 +255,14 @@ class _Batch:
         if record.key != event.borrower_id.encode():
             raise EventRefusedError("key_mismatch", "the message key is not the event's borrower_id")
         if self._is_redelivered(event.borrower_id, record):
-            self._result.redelivered += 1
+            self.result.redelivered += 1
             return
         account = self._accounts.get(event.borrower_id)
         changed = rules_of.apply(event, account, self._engine.rules.account)
         if changed is account:
-            self._result.duplicates += 1
+            self.result.duplicates += 1
             return
-        self._result.applied[event.type] += 1
+        self.result.applied[event.type] += 1
         self._step(changed, record, event)
 
     def _close_day(self, event: DayClosed, record: Record) -> None:
@@ -261,12 +270,12 @@ class _Batch:
             raise EventRefusedError("wrong_partition", f"partition: the tick stands on partition {record.partition}")
         clock, day = self._clock(record.partition), event.business_date.toordinal()
         if record.offset <= clock.applied_offset:
-            self._result.redelivered += 1
+            self.result.redelivered += 1
         elif day <= clock.day:
-            self._result.duplicates += 1
+            self.result.duplicates += 1
             return
         else:
-            self._result.applied[event.type] += 1
+            self.result.applied[event.type] += 1
             self._engine.partition(record.partition).clock = PartitionClock(record.partition, day, record.offset)
             self._ticked.add(record.partition)
         for borrower_id in self._engine.partition(record.partition).waking(day):
@@ -295,7 +304,7 @@ class _Batch:
         return before is not None and record.offset <= before.applied_offset
 
     def _row(self, borrower_id: str) -> bytes | None:
-        decided = self._result.rows.get(borrower_id)
+        decided = self.result.rows.get(borrower_id)
         return decided[1] if decided else self._engine.lookup(borrower_id)
 
     def _step(self, account: Account, record: Record, event: Event) -> None:
@@ -311,7 +320,7 @@ class _Batch:
             for step in self._steps
         ]
         flat = [each for of_step in loans for each in of_step]
-        self._result.scored += len(flat)
+        self.result.scored += len(flat)
         scores = _loan_scores(flat, self._book.score([each.row for each in flat])) if flat else iter(())
         judged = [
             self._judge(step, list(islice(scores, len(of_step))))
@@ -328,7 +337,7 @@ class _Batch:
         judged = judge(known or _NEW, step.account, scores, self._versions, self._engine.rules.strategy)
         self._watches[borrower_id] = judged.watch
         if known and _bucket(known) != _bucket(judged.watch):
-            self._result.rolls[_bucket(known), _bucket(judged.watch)] += 1
+            self.result.rolls[_bucket(known), _bucket(judged.watch)] += 1
         return judged
 
     def _tell(self, step: _Step, judged: Judgement, parts: Iterator[list[float]]) -> None:
@@ -338,16 +347,16 @@ class _Batch:
             packed = msgspec.msgpack.encode(outcome)
             label = label_json(outcome, borrower_id, step.record.partition, step.record.offset)
             self._send(step, _outgoing(step, "outcome", packed), _outgoing(step, "label", label))
-            self._result.labels += 1
+            self.result.labels += 1
         if judged.is_change:
             action = self._action(step, judged, next(parts) if judged.worst else [])
-            self._result.actions.append(action)
+            self.result.actions.append(action)
             told = _outgoing(step, "action", action.model_dump_json().encode())
             self._send(step, told, told)
 
     def _send(self, step: _Step, kept: Outgoing, sent: Outgoing) -> None:
         self._outboxes.setdefault(step.account.borrower_id, []).append(kept)
-        self._result.outgoing.append((step.record.partition, sent))
+        self.result.outgoing.append((step.record.partition, sent))
 
     def _action(self, step: _Step, judged: Judgement, parts: list[float]) -> Action:
         worst, record, account = judged.worst, step.record, step.account
@@ -394,9 +403,9 @@ class _Batch:
                 applied_offset=record.offset,
                 outbox=tuple(self._outboxes.get(borrower_id, ())),
             )
-            self._result.rows[borrower_id] = (record.partition, encode(state))
+            self.result.rows[borrower_id] = (record.partition, encode(state))
         for number in self._ticked:
-            self._result.rows[f"{CLOCK_PREFIX}{number}"] = (number, encode(self._clock(number)))
+            self.result.rows[f"{CLOCK_PREFIX}{number}"] = (number, encode(self._clock(number)))
 
     def _forget(self) -> None:
         """Only rows and outboxes outlast the records worked on at once: memory that is free again is in the cache."""

@@ -68,16 +68,21 @@ def judge(
     `scores` are those of all loans that are open.
     """
     pending, outcomes = _settle(watch.pending, account)
+    worst: LoanScore | None = None
+    days_past_due = arrears = 0
     for score in scores:
         pending = _file(pending, score, versions)
-    worst = max(scores, key=lambda score: score.p_blend, default=None)
+        days_past_due = max(days_past_due, score.now.days_past_due)
+        arrears += score.now.arrears
+        if worst is None or score.p_blend > worst.p_blend:
+            worst = score
     chosen = next_strategy(watch.strategy, worst.p_blend if worst else None, rules)
     after = Watch(
         chosen,
         worst.p_blend if worst else 0.0,
         pending,
-        max((score.now.days_past_due for score in scores), default=0),
-        sum(score.now.arrears for score in scores),
+        days_past_due,
+        arrears,
         has_open_loan=worst is not None,
         segment=worst.segment if worst else watch.segment,
     )

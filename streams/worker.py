@@ -1,8 +1,8 @@
 """The Faust worker: from the events topic through the engine to state, actions, labels and dead letters.
 
-Order of writes in a batch, each awaited: dead letters, state rows with their outbox to the changelog, actions and
-labels, the local store, the offsets. A crash between any two is repaired by what stands before it
-(docs/reliability.md).
+A batch is decided while the one before it is being written, and written once that one is done. Order of writes in a
+batch, each awaited: dead letters, state rows with their outbox to the changelog and then to the local store, actions
+and labels, the offsets. A crash between any two is repaired by what stands before it (docs/reliability.md).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import faust
 from aiokafka import TopicPartition
@@ -48,6 +48,15 @@ class OwnershipLostError(RuntimeError):
     """The partitions of a batch belong to another worker by now."""
 
 
+class _Decided(NamedTuple):
+    """A batch with its decisions, none of them written yet; `started` is a `perf_counter`."""
+
+    runs: Sequence[Run]
+    records: Sequence[Record]
+    result: BatchResult
+    started: float
+
+
 class _StreamApp(faust.App):  # type: ignore[misc]
     """A Faust app whose consumer hands events over by `intake`, and which ends its work before Faust's services."""
 
@@ -67,8 +76,11 @@ class Worker:
         self._settings = settings
         self._feed = ModelFeed(settings.kafka, book)
         self._sink = Sink(settings.kafka)
-        # Held for a batch and for a reload, so that a rebalance waits for the batch in flight.
+        # Held while a batch is decided and for a reload, so that a rebalance waits for the batch in flight.
         self._lock = asyncio.Lock()
+        # The batch that is being written while the next one is decided, and its rows by key.
+        self._writing: asyncio.Task[None] | None = None
+        self._ahead: Mapping[str, tuple[int, bytes]] = {}
         self.is_loaded = False
         # The next offset of each partition, applied and written; and what of that is not committed yet.
         self._done: dict[TP, int] = {}
@@ -99,7 +111,9 @@ class Worker:
         metrics.FOREST_INFO.labels(book.versions.forest).set(1)
 
     def _row(self, key: str) -> bytes | None:
-        return self._table.row(key.encode())
+        """A row as it was last decided, be it in the table yet or not."""
+        decided = self._ahead.get(key)
+        return decided[1] if decided else self._table.row(key.encode())
 
     async def _on_recovered(self) -> None:
         try:
@@ -128,6 +142,7 @@ class Worker:
                 _log.info("the partitions are given away again; what comes instead is loaded anew")
                 return
             self._intake.clear()
+            self._ahead = {}
             self._continuity = Continuity(committed)
             self._gauges.begin()
             self._engine.load(
@@ -162,6 +177,7 @@ class Worker:
     async def _finish(self) -> None:
         """Let the batch in flight end, commit it, and take no other until the state is loaded anew."""
         async with self._lock:
+            await self._written()
             self.is_loaded = False
             await self._commit()
 
@@ -181,18 +197,25 @@ class Worker:
         while True:
             await self._intake.filled()
             started = time.monotonic()
-            try:
-                async with self._lock:
-                    await self._take(self._intake.take(settings.batch_records))
-            except Exception as error:
-                # A batch left half done must not be skipped: stop, and let the restart read it again. Until the process
-                # has ended nothing else may be decided, by an engine that is ahead of its table.
-                self.is_loaded = False
-                _log.exception("the batch failed; the worker stops")
-                await self.app.crash(error)
-                raise
+            async with self._lock:
+                await self._or_crash(self._take(self._intake.take(settings.batch_records)))
             # The first record after a pause is worked on at once; then others gather, so batches grow with the load.
             await asyncio.sleep(max(started + settings.batch_seconds - time.monotonic(), 0))
+
+    async def _or_crash(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except OwnershipLostError as error:
+            # Nothing was written or acknowledged. The engine has gone ahead of the table: it waits to be loaded anew.
+            self.is_loaded = False
+            self._gauges.lost()
+            _log.warning("%s; the batch is left to them", error)
+        except Exception as error:
+            # A batch left half done must not be skipped: stop, and let the restart read it again. Until the process
+            # has ended nothing else may be decided, by an engine that is ahead of its table.
+            self.is_loaded = False
+            _log.exception("the batch failed; the worker stops")
+            await self.app.crash(error)
 
     def _is_current(self, run: Run) -> bool:
         """Fetched since the last rebalance; what is older is fetched again by its partition's owner."""
@@ -200,33 +223,46 @@ class Worker:
         return self.is_loaded and current
 
     async def _take(self, runs: Sequence[Run]) -> None:
+        """Decide a batch while the one before it is being written, then begin to write it."""
         current = [run for run in runs if self._is_current(run)]
         if not current:
             return
-        try:
-            await self._process(current)
-        except OwnershipLostError as error:
-            # Nothing was written or acknowledged. The engine has gone ahead of the table: it waits to be loaded anew.
-            self.is_loaded = False
-            self._gauges.lost()
-            _log.warning("%s; the batch is left to them", error)
+        decided = await self._decide(current)
+        await self._written()
+        # Had that failed, the engine would have decided on rows that are not in the table.
+        if self.is_loaded:
+            self._ahead = decided.result.rows
+            self._writing = asyncio.create_task(self._or_crash(self._write(decided)))
 
-    async def _process(self, runs: Sequence[Run]) -> None:
+    async def _decide(self, runs: Sequence[Run]) -> _Decided:
         await self._refuse_holes(runs)
         started = time.perf_counter()
-        for run in runs:
-            self._table.read_ahead(run.partition, [record.key for record in run.records if record.key])
+        self._table.read_ahead([(run.partition, [each.key for each in run.records if each.key]) for run in runs])
         records = [record for run in runs for record in run.records]
-        result = self._engine.process(records, self._feed.book, datetime.now(UTC))
+        batch = self._engine.begin(records, self._feed.book, datetime.now(UTC))
+        for _ in batch.steps():
+            await asyncio.sleep(0)
+        for key, (partition, row) in batch.result.rows.items():
+            self._gauges.row(partition, row, self._row(key))
+        return _Decided(runs, records, batch.result, started)
+
+    async def _written(self) -> None:
+        """Wait for the batch that is being written, if one is."""
+        writing, self._writing = self._writing, None
+        if writing:
+            await writing
+
+    async def _write(self, decided: _Decided) -> None:
+        result = decided.result
         await self._sink.write([dead_letter_message(EVENTS, refused) for refused in result.dead_letters])
         rows = [(partition, key.encode(), row) for key, (partition, row) in result.rows.items()]
-        await self._write_rows(rows, partial(self._assert_owner, runs))
+        await self._write_rows(rows, partial(self._assert_owner, decided.runs))
         await self._sink.write(
             [Message(_TOPIC_OF[sent.kind], None, sent.key, sent.value) for _, sent in result.outgoing]
         )
-        self._done.update({TP(EVENTS, run.partition): run.records[-1].offset + 1 for run in runs})
-        metrics.BATCH_SECONDS.observe(time.perf_counter() - started)
-        self._show(records, result)
+        self._done.update({TP(EVENTS, run.partition): run.records[-1].offset + 1 for run in decided.runs})
+        metrics.BATCH_SECONDS.observe(time.perf_counter() - decided.started)
+        self._show(decided.records, result)
 
     async def _write_rows(
         self, rows: Sequence[tuple[int, bytes, bytes]], allowed: Callable[[], Awaitable[None]] | None = None
@@ -234,8 +270,6 @@ class Worker:
         """Rows (partition, key, value) to the changelog and, once they are safe there, to the local store."""
         changelog = self._table.changelog_topic_name
         written = await self._sink.write([Message(changelog, *row) for row in rows], allowed)
-        for partition, key, row in rows:
-            self._gauges.row(partition, row, self._table.row(key))
         self._table.write(
             [
                 Written(TP(changelog, partition), partition, offset, key, row)
