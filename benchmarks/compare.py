@@ -1,7 +1,8 @@
 """riskmon beside what one would pick instead: `python -m benchmarks.compare`.
 
 Each run has a fresh Kafka with the whole stream on it; the systems take turns. Throughput and CPU are read between
-the first committed records and the last. Latency is measured at a steady half of the system's own throughput.
+the first committed records and the last. Latency is measured at a steady half of the system's own throughput. A
+restart is timed from the start of a process whose local store is lost until it has committed an event that waited.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ _SYSTEMS = {
 _STEADY_SECONDS = 20
 _PARTITIONS = 4
 _WARM_SHARE = 0.05
+_RESTART_COPIES = 8
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def main() -> None:
     parser.add_argument("--systems", nargs="+", choices=_SYSTEMS, default=list(_SYSTEMS))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1, help="Shorter or longer streams for all.")
-    parser.add_argument("--no-latency", action="store_true")
+    parser.add_argument("--throughput-only", action="store_true")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     systems = [
@@ -75,10 +77,13 @@ def main() -> None:
                 print(system.name, runs[system.name][-1], flush=True)
         told = {name: summary(found) for name, found in runs.items()}
         for system in systems:
-            if system is not _SYSTEMS.get(CEILING.name) and system.module != CEILING.module and not options.no_latency:
+            if system.module != CEILING.module and not options.throughput_only:
                 rate = median(run.events_a_second for run in runs[system.name]) / 2
                 told[system.name]["latency_at_half_load"] = latency(system, material, rate)
-                print(system.name, told[system.name]["latency_at_half_load"], flush=True)
+            if system.has_lasting_state and not options.throughput_only:
+                restarts = sorted(restart(system, material) for _ in range(options.runs))
+                told[system.name]["seconds_to_restart"] = [round(each, 1) for each in restarts]
+            print(system.name, told[system.name], flush=True)
     result = {"machine": machine(), "partitions": _PARTITIONS, "systems": told}
     text = json.dumps(result, indent=2)
     print(text)
@@ -128,6 +133,26 @@ async def _watch(kafka: Connection, system: System, at_work: Running, published:
             (at_work.cpu_seconds() - cpu) * 1e6 / count,
             at_work.resident_bytes() / 1e6,
         )
+
+
+def restart(system: System, material: Material) -> float:
+    """Seconds from the start of a process, which finds its state in Kafka only, until it goes on."""
+    system = replace(system, copies=_RESTART_COPIES)
+    *before, waiting = copies(base_events(), system.copies)
+    with kafka_with_topics(material, _PARTITIONS) as broker:
+        asyncio.run(publish_all(broker.connection, before))
+        with running(system, broker, material) as first:
+            asyncio.run(_until(broker.connection, first, len(before)))
+        asyncio.run(publish_all(broker.connection, [waiting]))
+        started = time.monotonic()
+        with running(system, broker, material) as second:
+            asyncio.run(_until(broker.connection, second, len(before) + 1))
+            return time.monotonic() - started
+
+
+async def _until(kafka: Connection, at_work: Running, count: int) -> None:
+    async with progress(kafka) as seen:
+        await seen.until(count, at_work)
 
 
 def latency(system: System, material: Material, rate: float) -> dict[str, object]:

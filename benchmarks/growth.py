@@ -84,7 +84,7 @@ def measure(store: str, borrowers: int, material: Material) -> dict[str, object]
         for key, row in _many(rows, borrowers):
             table[key] = row
         engine = Engine(Rules(), table.get)
-        engine.load(map(decode_state, table.values()), [])
+        engine.load(map(decode_state, table.values()), [], {0: _AFTER_ALL})
         gc.collect()
         resident = process.memory_info().rss - before
         source = number_offsets(_stream(events, borrowers), lambda key: zlib.crc32(key) % _PARTITIONS, _NOW)

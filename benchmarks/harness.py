@@ -32,7 +32,7 @@ _PATIENCE_SECONDS = 600
 
 @dataclass(frozen=True)
 class System:
-    """A system under test: how it is started, and how many copies of the base stream it is given to drain."""
+    """A system under test: how it is started, in which folder, and how many copies of the base stream it drains."""
 
     name: str
     module: str
@@ -40,6 +40,12 @@ class System:
     store: str = "memory"
     workers: int = 1
     standbys: int = 1
+    code: Path = Path()
+
+    @property
+    def has_lasting_state(self) -> bool:
+        """Whether its state outlives the process."""
+        return self.module in ("streams.cli", "benchmarks.rivals.quix")
 
     def commands(self, kafka: Connection, material: Material, home: Path) -> list[tuple[list[str], dict[str, str]]]:
         """Command and extra environment of each process."""
@@ -106,7 +112,7 @@ def running(system: System, broker: LocalBroker, material: Material) -> Iterator
     """The system at work until the block ends."""
     with tempfile.TemporaryDirectory() as home, (Path(home) / "log").open("wb") as log:
         children = [
-            subprocess.Popen(command, env=os.environ | _ONE_THREAD | extra, stdout=log, stderr=log)
+            subprocess.Popen(command, cwd=system.code, env=os.environ | _ONE_THREAD | extra, stdout=log, stderr=log)
             for command, extra in system.commands(broker.connection, material, Path(home))
         ]
         try:

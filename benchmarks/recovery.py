@@ -1,7 +1,7 @@
-"""Time until a worker is ready, by number of borrowers and store: `python -m benchmarks.recovery`.
+"""How long a worker takes until it is ready, and how big it is then: `python -m benchmarks.recovery`.
 
-A changelog of real states (simulated, then copied under other ids) is written to a local Kafka. Measured is the time
-from the process's start until /readyz says ready, without the start of a worker that has nothing to recover.
+By number of borrowers and store. A changelog of real states (simulated, then copied under other ids) is written to a
+local Kafka; time runs from the process's start until /readyz says ready, and includes the start of Python itself.
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
+from statistics import mean
 
+import psutil
 from msgspec.structs import replace
 
+from benchmarks.compare import machine
+from benchmarks.material import Material, prepare
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import simulated_records
 from producers.simulator import SimulationConfig
@@ -30,35 +33,42 @@ from streams.broker import LocalBroker, free_port
 from streams.connection import Connection
 from streams.engine import Rules
 from streams.offline import number_offsets, run_offline
-from streams.scoring import ScoreBook
 from streams.state import CLOCK_PREFIX, decode_state, encode
 from streams.topics import changelog_name, ensure_topics
 
 _PARTITIONS = 4
 _TEMPLATES = 500
+_CASES = {"memory": "memory", "rocksdb, store lost": "rocksdb", "rocksdb, store kept": "rocksdb"}
 
 
 def main() -> None:
-    """Measure and print a JSON object."""
+    """Measure and write a JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--borrowers", type=int, nargs="+", default=[0, 1_000, 10_000, 100_000])
+    parser.add_argument("--borrowers", type=int, nargs="+", default=[0, 10_000, 100_000, 1_000_000])
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    templates = _templates()
-    result = {count: _measure(count, templates, options.runs) for count in options.borrowers}
-    told = json.dumps({"bytes_a_row": median(map(len, templates)), "seconds_until_ready": result}, indent=2)
+    with tempfile.TemporaryDirectory() as folder:
+        material = prepare(Path(folder))
+        templates = _templates(material)
+        found = {}
+        for count in options.borrowers:
+            found[count] = _measure(count, templates, options.runs, material)
+            print(count, found[count], flush=True)
+    told = json.dumps(
+        {"machine": machine(), "bytes_a_row": round(mean(map(len, templates))), "borrowers": found}, indent=2
+    )
     print(told)
     if options.out:
         options.out.write_text(told + "\n")
 
 
-def _templates() -> list[bytes]:
-    """States of simulated borrowers after 400 days."""
+def _templates(material: Material) -> list[bytes]:
+    """Rows of simulated borrowers after 400 days."""
     records = simulated_records(SimulationConfig(borrowers=_TEMPLATES, days=400, seed=5), FaultConfig(), FaultTally())
     table: dict[str, bytes] = {}
     for _ in run_offline(
-        number_offsets(records, lambda _: 0, int(time.time() * 1000)), ScoreBook(None), Rules(), table
+        number_offsets(records, lambda _: 0, int(time.time() * 1000)), material.book(), Rules(), table
     ):
         pass
     return [row for key, row in table.items() if not key.startswith(CLOCK_PREFIX)]
@@ -70,35 +80,41 @@ def _rows(count: int, templates: list[bytes]) -> Iterator[tuple[int, bytes, byte
         state, name = states[number % len(states)], f"copy-{number}"
         partition = number % _PARTITIONS
         account = replace(state.account, borrower_id=name)
-        yield partition, name.encode(), encode(replace(state, account=account, partition=partition, outbox=()))
+        # As if all that is in the outbox had been committed.
+        yield partition, name.encode(), encode(replace(state, account=account, partition=partition, applied_offset=-1))
 
 
-def _measure(count: int, templates: list[bytes], runs: int) -> dict[str, list[float]]:
+def _measure(count: int, templates: list[bytes], runs: int, material: Material) -> dict[str, dict[str, list[float]]]:
     with tempfile.TemporaryDirectory() as folder, LocalBroker(Path(folder) / "kafka", port=0) as broker:
         asyncio.run(_write(broker.connection, count, templates))
         home = Path(folder) / "home"
-        seconds: dict[str, list[float]] = {}
+        found: dict[str, dict[str, list[float]]] = {}
         for _ in range(runs):
-            seconds.setdefault("memory", []).append(_start(broker, home, "memory"))
-            shutil.rmtree(home / "faust", ignore_errors=True)
-            seconds.setdefault("rocksdb, store lost", []).append(_start(broker, home, "rocksdb"))
-            seconds.setdefault("rocksdb, store kept", []).append(_start(broker, home, "rocksdb"))
-        return {name: [round(each, 2) for each in sorted(found)] for name, found in seconds.items()}
+            for name, store in _CASES.items():
+                if name == "rocksdb, store lost":
+                    shutil.rmtree(home / "faust", ignore_errors=True)
+                seconds, megabytes = _start(broker, home, store, material)
+                told = found.setdefault(name, {"seconds_until_ready": [], "resident_mb": []})
+                told["seconds_until_ready"].append(round(seconds, 2))
+                told["resident_mb"].append(round(megabytes, 1))
+        return found
 
 
 async def _write(kafka: Connection, count: int, templates: list[bytes]) -> None:
     await ensure_topics(kafka, "riskmon", _PARTITIONS, 1)
-    async with kafka.producer(linger_ms=20) as producer:
+    async with kafka.producer(linger_ms=20, max_batch_size=256 << 10) as producer:
         for partition, key, row in _rows(count, templates):
             await producer.send(changelog_name("riskmon"), row, key, partition=partition)
         await producer.flush()
 
 
-def _start(broker: LocalBroker, home: Path, store: str) -> float:
+def _start(broker: LocalBroker, home: Path, store: str, material: Material) -> tuple[float, float]:
     port = free_port()
     env = os.environ | {
         "RISKMON_BOOTSTRAP": broker.bootstrap,
         "RISKMON_STORE": store,
+        "RISKMON_MODEL_DIR": str(material.model_dir),
+        "RISKMON_ONLINE": "false",
         "RISKMON_STATE_DIR": str(home / "faust"),
     }
     command = [sys.executable, "-m", "streams.cli", "worker", "--metrics-port", str(port)]
@@ -109,7 +125,7 @@ def _start(broker: LocalBroker, home: Path, store: str) -> float:
             if worker.poll() is not None:
                 raise SystemExit("the worker ended before it was ready; run it by hand to see why")
             time.sleep(0.05)
-        return time.perf_counter() - started
+        return time.perf_counter() - started, psutil.Process(worker.pid).memory_info().rss / 1e6
     finally:
         worker.terminate()
         worker.wait(60)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -130,15 +130,22 @@ class Engine:
         self.segments: Counter[Segment] = Counter()
         self._partitions: dict[int, _Partition] = {}
 
-    def load(self, states: Iterable[BorrowerState], clocks: Iterable[PartitionClock]) -> None:
-        """Start over from recovered table rows, as after a rebalance."""
+    def load(
+        self, states: Iterable[BorrowerState], clocks: Iterable[PartitionClock], committed: Mapping[int, int]
+    ) -> None:
+        """Start over from recovered table rows, as after a rebalance.
+
+        Records are delivered again from the offsets `committed` by partition, or from 0 where there is none.
+        """
         self._partitions = {clock.partition: _Partition(clock) for clock in clocks}
         self.portfolio.clear()
         self.arrears_minor.clear()
         self.segments.clear()
         for state in states:
             self.schedule(state.partition, state.account)
-            self.partition(state.partition).unsent.extend(state.outbox)
+            # What was decided before the commit was sent before it.
+            if state.applied_offset >= committed.get(state.partition, 0):
+                self.partition(state.partition).unsent.extend(state.outbox)
             self.count(state.watch, 1)
 
     def process(self, records: Sequence[Record], book: ScoreBook, now: datetime) -> BatchResult:

@@ -54,7 +54,7 @@ def retell(borrower_id: str, records: Sequence[Record], base: BorrowerState | No
     days: dict[int, DayPoint] = {}
     if base is not None:
         table[borrower_id] = encode(base)
-        engine.load([base], [PartitionClock(base.partition, base.account.as_of, base.applied_offset)])
+        engine.load([base], [PartitionClock(base.partition, base.account.as_of, base.applied_offset)], {})
         days[base.account.as_of] = _point(base, rules.account)
     events: list[PastEvent] = []
     for record in records:

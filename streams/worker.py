@@ -148,6 +148,7 @@ class Worker:
             self._engine.load(
                 self._owned(decode_state, self._table.states(), owned),
                 self._owned(decode_clock, self._table.clocks(), owned),
+                committed,
             )
             await self._restore_overtaken()
             self.is_loaded = True

@@ -83,6 +83,7 @@ class Run:
         self.engine.load(
             [decode_state(row) for key, row in self.table.items() if not key.startswith("\x00")],
             [decode_clock(row) for key, row in self.table.items() if key.startswith("\x00")],
+            {},
         )
 
     def states(self) -> dict[str, tuple[object, ...]]:
