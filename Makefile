@@ -2,14 +2,17 @@
 PYTHON ?= python3.11
 VENV := .venv
 STAMP := $(VENV)/.installed
+# Not the same environment: Quix Streams wants other versions than riskmon.
+BENCH := build/bench
 
-.PHONY: help demo test faults evidence bench lint setup docs lock clean
+.PHONY: help demo test faults evidence compiled bench lint setup docs lock clean
 help:
 	@echo "make demo   set up and run everything on a local Kafka, until Ctrl-C"
 	@echo "make test   set up, check and run all tests"
 	@echo "make faults the fault and fuzz tests at full length, about half an hour"
 	@echo "make evidence   what the online model is worth, about half an hour"
 	@echo "make bench  how fast riskmon is beside what else one would use, about an hour; docs/performance.md"
+	@echo "make compiled   the pure core compiled to C, in build/compiled; needs gcc and Python's headers"
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   write schemas, metrics page and dashboards anew from the code"
 	@echo "make lock   pin the dependencies anew"
@@ -27,15 +30,21 @@ faults: $(STAMP)
 evidence: $(STAMP)
 	$(VENV)/bin/python -m benchmarks.evidence
 
-bench: $(STAMP)
-	$(VENV)/bin/python -m pip install --quiet -e '.[bench]'
+compiled: $(STAMP)
+	COMPILE_RISKMON=1 $(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --upgrade \
+		--target build/compiled .
+
+bench: compiled
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet -r requirements.lock
+	$(BENCH)/bin/python -m pip install --quiet -e '.[bench]'
 	mkdir -p docs/performance
-	$(VENV)/bin/python -m benchmarks.compare --out docs/performance/compare.json
-	$(VENV)/bin/python -m benchmarks.performance_picture docs/performance
-	$(VENV)/bin/python -m benchmarks.growth --out docs/performance/growth.json
-	$(VENV)/bin/python -m benchmarks.recovery --out docs/performance/recovery.json
-	$(VENV)/bin/python -m benchmarks.cluster --out docs/performance/cluster.json
-	PATH="$(VENV)/bin:$$PATH" $(VENV)/bin/python -m benchmarks.profile --out docs/performance/profile.svg
+	$(BENCH)/bin/python -m benchmarks.compare --out docs/performance/compare.json
+	$(BENCH)/bin/python -m benchmarks.performance_picture docs/performance
+	$(BENCH)/bin/python -m benchmarks.growth --out docs/performance/growth.json
+	$(BENCH)/bin/python -m benchmarks.recovery --out docs/performance/recovery.json
+	$(BENCH)/bin/python -m benchmarks.cluster --out docs/performance/cluster.json
+	PATH="$(BENCH)/bin:$$PATH" $(BENCH)/bin/python -m benchmarks.profile --out docs/performance/profile.svg
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

@@ -37,7 +37,14 @@ from streams.connection import Connection
 
 _SYSTEMS = {
     system.name: system
-    for system in (RISKMON, replace(RISKMON, name="riskmon, RocksDB", store="rocksdb"), QUIX, BY_HAND, CEILING)
+    for system in (
+        RISKMON,
+        replace(RISKMON, name="riskmon, RocksDB", store="rocksdb"),
+        replace(RISKMON, name="riskmon, not compiled", code=Path()),
+        QUIX,
+        BY_HAND,
+        CEILING,
+    )
 }
 _STEADY_SECONDS = 20
 _PARTITIONS = 4

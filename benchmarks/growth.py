@@ -25,6 +25,7 @@ from msgspec.structs import replace
 from rocksdict import BlockBasedOptions, Cache, Options, Rdict
 
 from benchmarks.compare import machine
+from benchmarks.harness import COMPILED
 from benchmarks.material import BASE_BORROWERS, PREFIX, SEED, Material, base_events, prepare, renamed
 from producers.faults import OutgoingRecord
 from streams.engine import Engine, Rules
@@ -65,7 +66,12 @@ def main() -> None:
 def _in_own_process(store: str, borrowers: int, folder: str) -> dict[str, object]:
     command = [sys.executable, "-m", "benchmarks.growth", "--one", store, str(borrowers), folder]
     run = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        command,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=COMPILED,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(COMPILED.parent.parent)},
     )
     told: dict[str, object] = json.loads(run.stdout)
     print(told, file=sys.stderr, flush=True)

@@ -25,6 +25,8 @@ from streams.messages import Action
 from streams.topics import ACTIONS, EVENTS, MODELS, ensure_topics
 
 GROUP = "riskmon"
+# What `make compiled` writes, and what the image holds.
+COMPILED = Path(__file__).parent.parent / "build" / "compiled"
 _POLL_SECONDS = 0.1
 _PACE_SECONDS = 0.005
 _PATIENCE_SECONDS = 600
@@ -70,7 +72,7 @@ class System:
         }
 
 
-RISKMON = System("riskmon", "streams.cli", copies=60)
+RISKMON = System("riskmon", "streams.cli", copies=60, code=COMPILED)
 QUIX = System("Quix Streams", "benchmarks.rivals.quix", copies=8)
 BY_HAND = System("aiokafka by hand", "benchmarks.rivals.by_hand", copies=1)
 CEILING = System("JSON decoding only", "benchmarks.rivals.ceiling", copies=150)

@@ -25,6 +25,7 @@ import psutil
 from msgspec.structs import replace
 
 from benchmarks.compare import machine
+from benchmarks.harness import COMPILED
 from benchmarks.material import Material, prepare
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import simulated_records
@@ -119,7 +120,7 @@ def _start(broker: LocalBroker, home: Path, store: str, material: Material) -> t
     }
     command = [sys.executable, "-m", "streams.cli", "worker", "--metrics-port", str(port)]
     started = time.perf_counter()
-    worker = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    worker = subprocess.Popen(command, cwd=COMPILED, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while not _is_ready(port):
             if worker.poll() is not None:

@@ -1,0 +1,33 @@
+"""The core compiled to C, as it is in the image, holds what the tests of the core ask of it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CORE_TESTS = ["account", "engine", "events", "hostile", "reasons", "strategy"]
+
+
+def test_the_compiled_core_passes_the_tests_of_the_core(tmp_path: Path) -> None:
+    source, compiled = tmp_path / "source", tmp_path / "compiled"
+    for folder in ("streams", "producers", "models", "monitoring"):
+        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "setup.py"):
+        shutil.copy(ROOT / file, source)
+    install = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(compiled), str(source)]
+    built = subprocess.run(
+        [sys.executable, "-m", *install], env=os.environ | {"COMPILE_RISKMON": "1"}, capture_output=True, text=True
+    )
+    assert built.returncode == 0, f"does this machine have gcc and Python's headers?\n{built.stderr[-3000:]}"
+    shutil.copytree(ROOT / "tests", compiled / "tests", ignore=shutil.ignore_patterns("__pycache__", "integration"))
+    shutil.copy(ROOT / "pyproject.toml", compiled)
+    seen = "import streams.account, streams.engine, streams.watch as w; print(w.__file__, streams.engine.__file__)"
+    where = subprocess.run([sys.executable, "-c", seen], cwd=compiled, check=True, stdout=subprocess.PIPE, text=True)
+    assert [Path(each).suffix for each in where.stdout.split()] == [".so", ".so"]
+    tests = [f"tests/unit/test_{name}.py" for name in CORE_TESTS]
+    passed = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *tests], cwd=compiled, capture_output=True, text=True
+    )
+    assert passed.returncode == 0, passed.stdout[-5000:]
