@@ -8,11 +8,12 @@ What `process` returns must be in the table before the next call; if it cannot b
 from __future__ import annotations
 
 import zlib
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from itertools import islice, repeat
 from typing import NamedTuple
 
@@ -48,7 +49,7 @@ _MS_A_DAY = 86_400_000
 _NEW = Watch()
 _outcome_decoder = msgspec.msgpack.Decoder(Outcome)
 # So many that a call of the forest is worth it, so few that what they make stays in a core's own cache.
-_RECORDS_AT_ONCE = 128
+_STEPS_AT_ONCE = 128
 
 
 class Record(NamedTuple):
@@ -180,7 +181,7 @@ class Engine:
 
 
 class Batch:
-    """Some records a step: accounts, their scores in one call, then decisions. `result` is whole after the last."""
+    """Accounts first, then their scores in one call, then decisions, for some events and woken borrowers at a time."""
 
     def __init__(self, engine: Engine, records: Sequence[Record], book: ScoreBook, now: datetime) -> None:
         self.result = BatchResult()
@@ -195,20 +196,34 @@ class Batch:
         self._outboxes: dict[str, list[Outgoing]] = {}
         self._last: dict[str, Record] = {}
         self._ticked: set[int] = set()
+        self._waking: deque[Callable[[], None]] = deque()
         self._steps: list[_Step] = []
 
     def steps(self) -> Iterator[None]:
         """Work through the batch, once; pauses every few milliseconds."""
         self._resend(self._records)
-        for at in range(0, len(self._records), _RECORDS_AT_ONCE):
-            for record in self._records[at : at + _RECORDS_AT_ONCE]:
-                self._take_or_refuse(record)
-            self._decide()
-            self._collect_rows()
-            self._forget()
-            yield
+        for _ in self._moves():
+            if len(self._steps) >= _STEPS_AT_ONCE:
+                self._conclude()
+                yield
+        self._conclude()
         # The learner tells repeats by their order, so labels leave in the order of their origin.
         self.result.outgoing.sort(key=_order)
+
+    def _moves(self) -> Iterator[None]:
+        """Take the records one by one, and one by one whom a tick wakes: it may be a tenth of a partition."""
+        for record in self._records:
+            self._take_or_refuse(record)
+            yield
+            while self._waking:
+                self._waking.popleft()()
+                yield
+
+    def _conclude(self) -> None:
+        """Bring what was taken so far to rows and messages."""
+        self._decide()
+        self._collect_rows()
+        self._forget()
 
     def _take_or_refuse(self, record: Record) -> None:
         try:
@@ -286,7 +301,7 @@ class Batch:
             self._engine.partition(record.partition).clock = PartitionClock(record.partition, day, record.offset)
             self._ticked.add(record.partition)
         for borrower_id in self._engine.partition(record.partition).waking(day):
-            self._wake(borrower_id, day, record, event)
+            self._waking.append(partial(self._wake, borrower_id, day, record, event))
 
     def _wake(self, borrower_id: str, day: int, record: Record, event: DayClosed) -> None:
         redelivered = self._is_redelivered(borrower_id, record)
