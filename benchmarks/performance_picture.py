@@ -1,6 +1,6 @@
 """The comparison as a picture: `python -m benchmarks.performance_picture docs/performance`.
 
-Reads compare.json in that folder and writes compare.svg beside it.
+Reads compare.json in that folder and writes compare.png beside it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-matplotlib.use("svg")
+matplotlib.use("agg")
 _OURS, _OTHERS = "#1f77b4", "#9aa5b1"
 
 
@@ -26,12 +26,12 @@ def main() -> None:
     folder: Path = parser.parse_args().folder
     systems = json.loads((folder / "compare.json").read_text())["systems"]
     timed = {name: each for name, each in systems.items() if "latency_at_half_load" in each}
-    plt.rcParams.update({"svg.hashsalt": "riskmon", "font.size": 10})
+    plt.rcParams.update({"font.size": 10})
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.2), layout="constrained")
     _panel(axes[0], systems, "events a second, one worker", lambda each: each["events_a_second"])
     _panel(axes[1], systems, "CPU microseconds an event", lambda each: each["cpu_us_an_event"])
-    _panel(axes[2], timed, "ms from event to action at half load: p50, line to p99", _latency)
-    figure.savefig(folder / "compare.svg", metadata={"Date": None})
+    _panel(axes[2], timed, "ms to action at half load, p50 to p99", _latency)
+    figure.savefig(folder / "compare.png", dpi=110)
 
 
 def _latency(system: dict[str, Any]) -> dict[str, float]:
@@ -49,6 +49,7 @@ def _panel(
     colours = [_OURS if name.startswith("riskmon") else _OTHERS for name in names]
     axes.barh(names, middles, xerr=reach, color=colours, error_kw={"linewidth": 1})
     axes.set_xscale("log")
+    axes.set_xlim(left=min(each["min"] for each in found) / 4)
     axes.set_title(title, fontsize=10)
     for at, middle in enumerate(middles):
         axes.annotate(f"{middle:,.0f}", (middle, at), (-4, 0), textcoords="offset points", ha="right", va="center")
