@@ -110,6 +110,10 @@ class IntakeConsumer(aiokafka.Consumer):  # type: ignore[misc]
         begins = await self.earliest_offsets(*tps) if tps else {}
         await self.seek_wait({tp: committed.get(tp.partition, begins[tp]) for tp in tps})
 
+    async def seek_wait(self, partitions: Mapping[TP, int | None]) -> None:
+        """Seek, and read from its beginning what has no offset: so Faust asks when rebalances follow closely."""
+        await super().seek_wait({tp: max(offset or 0, 0) for tp, offset in partitions.items()})
+
     async def _getmany(self, active_partitions: set[TP], timeout: float) -> dict[TP, list[Any]]:
         intake: Intake = self.app.intake
         # A copy: Faust empties its set while a fetch waits, and to the client an empty one means all partitions.
