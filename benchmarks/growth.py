@@ -37,7 +37,7 @@ from streams.tuning import tune_garbage_collection
 from streams.worker import ROCKSDB_OPTIONS
 
 _PARTITIONS = 4
-_EVENTS = 30_000
+_EVENTS = 60_000
 _BATCH = 1000
 _AFTER_ALL = 10**9
 _NOW = int(time.time() * 1000)
@@ -175,11 +175,11 @@ def _many(rows: dict[str, bytes], borrowers: int) -> Iterator[tuple[str, bytes]]
 
 
 def _stream(events: list[OutgoingRecord], borrowers: int) -> Iterator[OutgoingRecord]:
-    """About `_EVENTS` events at most, evenly from all copies."""
+    """About `_EVENTS` events at most: all that happens to as many copies, evenly from the whole table."""
     copies = max(borrowers // BASE_BORROWERS, 1)
     step = max(copies * len(events) // _EVENTS, 1)
-    for at, record in enumerate(events):
-        for number in range(at % step, copies, step):
+    for record in events:
+        for number in range(0, copies, step):
             yield renamed(record, number)
 
 

@@ -47,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--borrowers", type=int, nargs="+", default=[0, 10_000, 100_000, 1_000_000])
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--stores", nargs="+", choices=["memory", "rocksdb"], default=["memory", "rocksdb"])
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +55,7 @@ def main() -> None:
         templates = _templates(material)
         found = {}
         for count in options.borrowers:
-            found[count] = _measure(count, templates, options.runs, material)
+            found[count] = _measure(count, templates, options.runs, material, options.stores)
             print(count, found[count], flush=True)
     told = json.dumps(
         {"machine": machine(), "bytes_a_row": round(mean(map(len, templates))), "borrowers": found}, indent=2
@@ -85,13 +86,15 @@ def _rows(count: int, templates: list[bytes]) -> Iterator[tuple[int, bytes, byte
         yield partition, name.encode(), encode(replace(state, account=account, partition=partition, applied_offset=-1))
 
 
-def _measure(count: int, templates: list[bytes], runs: int, material: Material) -> dict[str, dict[str, list[float]]]:
+def _measure(
+    count: int, templates: list[bytes], runs: int, material: Material, stores: list[str]
+) -> dict[str, dict[str, list[float]]]:
     with tempfile.TemporaryDirectory() as folder, LocalBroker(Path(folder) / "kafka", port=0) as broker:
         asyncio.run(_write(broker.connection, count, templates))
         home = Path(folder) / "home"
         found: dict[str, dict[str, list[float]]] = {}
         for _ in range(runs):
-            for name, store in _CASES.items():
+            for name, store in [case for case in _CASES.items() if case[1] in stores]:
                 if name == "rocksdb, store lost":
                     shutil.rmtree(home / "faust", ignore_errors=True)
                 seconds, megabytes = _start(broker, home, store, material)
