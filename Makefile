@@ -42,7 +42,7 @@ bench: compiled
 	$(BENCH)/bin/python -m benchmarks.compare --out docs/performance/compare.json
 	$(BENCH)/bin/python -m benchmarks.performance_picture docs/performance
 	$(BENCH)/bin/python -m benchmarks.growth --out docs/performance/growth.json
-	$(BENCH)/bin/python -m benchmarks.recovery --out docs/performance/recovery.json
+	$(BENCH)/bin/python -m benchmarks.recovery --runs 1 --out docs/performance/recovery.json
 	$(BENCH)/bin/python -m benchmarks.cluster --out docs/performance/cluster.json
 	PATH="$(BENCH)/bin:$$PATH" $(BENCH)/bin/python -m benchmarks.profile --out docs/performance/profile.svg
 

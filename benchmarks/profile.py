@@ -1,6 +1,7 @@
-"""Where a worker's time goes as it works off a stream: `python -m benchmarks.profile --out docs/pictures/profile.svg`.
+"""Where the time of a worker at work goes: `python -m benchmarks.profile --out docs/performance/profile.svg`.
 
 py-spy samples the whole process, native code included in its Python callers; `--raw` writes the sampled stacks as text.
+The worker is the one of this folder, not the compiled one, whose functions have no Python frames to sample.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import argparse
 import asyncio
 import subprocess
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.harness import RISKMON, kafka_with_topics, progress, publish_all, running
@@ -26,7 +28,7 @@ def main() -> None:
         material = prepare(Path(folder))
         with kafka_with_topics(material, 4) as broker:
             published = asyncio.run(publish_all(broker.connection, copies(base_events(), options.copies)))
-            with running(RISKMON, broker, material) as at_work:
+            with running(replace(RISKMON, code=Path()), broker, material) as at_work:
 
                 async def sample() -> None:
                     async with progress(broker.connection) as seen:
