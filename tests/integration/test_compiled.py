@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-CORE_TESTS = ["account", "engine", "events", "hostile", "reasons", "strategy"]
+CORE_TESTS = ["account", "engine", "hostile", "reasons", "strategy"]
 
 
 def test_the_compiled_core_passes_the_tests_of_the_core(tmp_path: Path) -> None:
