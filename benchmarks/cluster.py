@@ -7,12 +7,12 @@ workers says more about the machine than about riskmon; CPU time an event is wha
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from benchmarks.compare import Drained, drain, machine, summary
+from benchmarks.compare import Drained, drain, in_turns, summary, tell
 from benchmarks.harness import RISKMON, System
 from benchmarks.material import Material, prepare
 
@@ -26,21 +26,15 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=40)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    runs: dict[tuple[int, int, int], list[Drained]] = {each: [] for each in _CONFIGURATIONS}
     with tempfile.TemporaryDirectory() as folder:
         material = prepare(Path(folder))
-        for _ in range(options.runs):
-            for each in _CONFIGURATIONS:
-                runs[each].append(_drain(*each, options.copies, material))
-                print(each, runs[each][-1], flush=True)
+        drains = {each: partial(_drain, *each, options.copies, material) for each in _CONFIGURATIONS}
+        runs = in_turns(drains, options.runs)
     told = [
         {"workers": workers, "partitions": partitions, "standby_copies": standbys, **summary(found)}
         for (workers, partitions, standbys), found in runs.items()
     ]
-    text = json.dumps({"machine": machine(), "configurations": told}, indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    tell({"configurations": told}, options.out)
 
 
 def _drain(workers: int, partitions: int, standbys: int, copies: int, material: Material) -> Drained:

@@ -14,10 +14,13 @@ import os
 import platform
 import tempfile
 import time
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median, quantiles
+from typing import TypeVar
 
 from benchmarks.harness import (
     BY_HAND,
@@ -51,6 +54,8 @@ _PARTITIONS = 4
 _WARM_SHARE = 0.05
 _RESTART_COPIES = 8
 
+_Key = TypeVar("_Key", bound=Hashable)
+
 
 @dataclass(frozen=True)
 class Drained:
@@ -77,25 +82,35 @@ def main() -> None:
     ]
     with tempfile.TemporaryDirectory() as folder:
         material = prepare(Path(folder))
-        runs: dict[str, list[Drained]] = {system.name: [] for system in systems}
-        for _ in range(options.runs):
-            for system in systems:
-                runs[system.name].append(drain(system, material))
-                print(system.name, runs[system.name][-1], flush=True)
+        runs = in_turns({system.name: partial(drain, system, material) for system in systems}, options.runs)
         told = {name: summary(found) for name, found in runs.items()}
-        for system in systems:
-            if system.module != CEILING.module and not options.throughput_only:
+        for system in [] if options.throughput_only else systems:
+            if system.module != CEILING.module:
                 rate = median(run.events_a_second for run in runs[system.name]) / 2
                 told[system.name]["latency_at_half_load"] = latency(system, material, rate)
-            if system.has_lasting_state and not options.throughput_only:
+            if system.has_lasting_state:
                 restarts = sorted(restart(system, material) for _ in range(options.runs))
                 told[system.name]["seconds_to_restart"] = [round(each, 1) for each in restarts]
             print(system.name, told[system.name], flush=True)
-    result = {"machine": machine(), "partitions": _PARTITIONS, "systems": told}
-    text = json.dumps(result, indent=2)
+    tell({"partitions": _PARTITIONS, "systems": told}, options.out)
+
+
+def in_turns(drains: Mapping[_Key, Callable[[], Drained]], runs: int) -> dict[_Key, list[Drained]]:
+    """Measure all so many times, one after another, so that whatever else the machine does falls on all alike."""
+    found: dict[_Key, list[Drained]] = {key: [] for key in drains}
+    for _ in range(runs):
+        for key, drained in drains.items():
+            found[key].append(drained())
+            print(key, found[key][-1], flush=True)
+    return found
+
+
+def tell(measured: dict[str, object], out: Path | None) -> None:
+    """Print the JSON object, with the machine it was measured on, and write it to a file if one is named."""
+    text = json.dumps({"machine": machine(), **measured}, indent=2)
     print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    if out:
+        out.write_text(text + "\n")
 
 
 def machine() -> dict[str, object]:

@@ -24,8 +24,8 @@ import psutil
 from msgspec.structs import replace
 from rocksdict import BlockBasedOptions, Cache, Options, Rdict
 
-from benchmarks.compare import machine
-from benchmarks.harness import COMPILED
+from benchmarks.compare import tell
+from benchmarks.harness import COMPILED, ROOT
 from benchmarks.material import BASE_BORROWERS, PREFIX, SEED, Material, base_events, prepare, renamed
 from producers.faults import OutgoingRecord
 from streams.engine import Engine, Record, Rules
@@ -60,10 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder))
         found = [_in_own_process(store, count, folder) for store in options.stores for count in options.borrowers]
-    text = json.dumps({"machine": machine(), "engine": found}, indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    tell({"engine": found}, options.out)
 
 
 def _in_own_process(store: str, borrowers: int, folder: str) -> dict[str, object]:
@@ -74,7 +71,7 @@ def _in_own_process(store: str, borrowers: int, folder: str) -> dict[str, object
         stdout=subprocess.PIPE,
         text=True,
         cwd=COMPILED,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(COMPILED.parent.parent)},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
     )
     told: dict[str, object] = json.loads(run.stdout)
     print(told, file=sys.stderr, flush=True)

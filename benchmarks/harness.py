@@ -25,8 +25,9 @@ from streams.messages import Action
 from streams.topics import ACTIONS, EVENTS, MODELS, ensure_topics
 
 GROUP = "riskmon"
+ROOT = Path(__file__).parent.parent
 # What `make compiled` writes, and what the image holds.
-COMPILED = Path(__file__).parent.parent / "build" / "compiled"
+COMPILED = ROOT / "build" / "compiled"
 _POLL_SECONDS = 0.1
 _PACE_SECONDS = 0.005
 _PATIENCE_SECONDS = 600

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import shutil
 import subprocess
@@ -24,7 +23,7 @@ from statistics import mean
 import psutil
 from msgspec.structs import replace
 
-from benchmarks.compare import machine
+from benchmarks.compare import tell
 from benchmarks.harness import COMPILED
 from benchmarks.material import Material, prepare
 from producers.faults import FaultConfig, FaultTally
@@ -57,12 +56,7 @@ def main() -> None:
         for count in options.borrowers:
             found[count] = _measure(count, templates, options.runs, material, options.stores)
             print(count, found[count], flush=True)
-    told = json.dumps(
-        {"machine": machine(), "bytes_a_row": round(mean(map(len, templates))), "borrowers": found}, indent=2
-    )
-    print(told)
-    if options.out:
-        options.out.write_text(told + "\n")
+    tell({"bytes_a_row": round(mean(map(len, templates))), "borrowers": found}, options.out)
 
 
 def _templates(material: Material) -> list[bytes]:

@@ -1,19 +1,19 @@
 """What each step brought: `python -m benchmarks.steps COMMIT...` (see docs/performance.md).
 
-The worker of each commit, in a worktree of its own, drains the same stream as `benchmarks.compare`; commits take turns,
-so that whatever else the machine does falls on all alike.
+The worker of each commit, in a worktree of its own, drains the same stream as `benchmarks.compare`; commits take turns.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import tempfile
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from benchmarks.compare import Drained, drain, machine, summary
+from benchmarks.compare import drain, in_turns, summary, tell
 from benchmarks.harness import RISKMON
 from benchmarks.material import prepare
 
@@ -27,27 +27,21 @@ def main() -> None:
     parser.add_argument("--store", choices=["memory", "rocksdb"], default="memory")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    runs: dict[str, list[Drained]] = {commit: [] for commit in options.commits}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as worktrees:
         material = prepare(Path(folder))
+        drains = {}
         for commit in options.commits:
-            _git("worktree", "add", "--detach", str(Path(folder) / commit), commit)
-        for _ in range(options.runs):
-            for commit in options.commits:
-                code = Path(folder) / commit
-                system = replace(RISKMON, copies=options.copies, store=options.store, code=code)
-                runs[commit].append(drain(system, material))
-                print(commit, runs[commit][-1], flush=True)
-        for commit in options.commits:
-            _git("worktree", "remove", "--force", str(Path(folder) / commit))
+            code = Path(folder) / commit
+            _git("worktree", "add", "--detach", str(code), commit)
+            worktrees.callback(_git, "worktree", "remove", "--force", str(code))
+            system = replace(RISKMON, copies=options.copies, store=options.store, code=code)
+            drains[commit] = partial(drain, system, material)
+        runs = in_turns(drains, options.runs)
     steps = [
         {"commit": commit, "subject": _git("log", "-1", "--format=%s", commit).strip(), **summary(found)}
         for commit, found in runs.items()
     ]
-    text = json.dumps({"machine": machine(), "store": options.store, "steps": steps}, indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+    tell({"store": options.store, "steps": steps}, options.out)
 
 
 def _git(*arguments: str) -> str:

@@ -6,9 +6,11 @@ p = 1 / (1 + exp(−(a·logit(raw) + b))): smooth, strictly increasing, two numb
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -153,12 +155,11 @@ class Forest:
         count, features = rows.shape
         credits = np.zeros(count * features)
         own = features * np.arange(count)
-        tree, nodes = self._walkable, self._at_roots(count)
-        for after in self._walk(rows):
-            gains = tree.probability.take(after) - tree.probability.take(nodes)
-            owners = tree.feature.take(nodes) + own
+        tree = self._walkable
+        for before, after in pairwise(self._walk(rows)):
+            gains = tree.probability.take(after) - tree.probability.take(before)
+            owners = tree.feature.take(before) + own
             credits += np.bincount(owners.ravel(), gains.ravel(), credits.size)
-            nodes = after
         credits = credits.reshape(count, features)
         credits /= len(self.roots)
         base = np.array([self.probability[self.roots].mean()])
@@ -166,18 +167,14 @@ class Forest:
         return float(apply(base)[0]), spread(credits, base, apply, self.calibration.derivative)
 
     def _raw(self, rows: Floats) -> Floats:
-        nodes = self._at_roots(len(rows))
-        for after in self._walk(rows):
-            nodes = after
+        # Of the levels only the last is kept: all of them would not fit into the cache.
+        (nodes,) = deque(self._walk(rows), maxlen=1)
         # Each row's trees side by side, so that a row's mean does not depend on how many rows are asked at once.
         mean: Floats = self._walkable.probability.take(nodes.T).mean(axis=1)
         return mean
 
-    def _at_roots(self, count: int) -> NDArray[np.intp]:
-        return np.repeat(2 * self.roots.astype(np.intp)[:, None], count, axis=1)
-
     def _walk(self, rows: Floats) -> Iterator[NDArray[np.intp]]:
-        """Every row down every tree, level by level: the nodes' first places, trees × n.
+        """Every row down every tree, level by level from the roots: the nodes' first places, trees × n.
 
         Trees first: a tree's few nodes of a level, and a feature's values of all rows, then lie close in memory.
         """
@@ -185,7 +182,8 @@ class Forest:
         # scikit-learn compares features as 32-bit floats with 64-bit thresholds; so must we, to be equal to it.
         values = rows.T.astype(np.float32).ravel()
         own, first_value = np.arange(len(rows)), tree.feature * len(rows)
-        nodes = self._at_roots(len(rows))
+        nodes = np.repeat(2 * self.roots.astype(np.intp)[:, None], len(rows), axis=1)
+        yield nodes
         for _ in range(self.depth):
             at = first_value.take(nodes)
             at += own

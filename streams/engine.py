@@ -151,14 +151,10 @@ class Engine:
 
     def process(self, records: Sequence[Record], book: ScoreBook, now: datetime) -> BatchResult:
         """Decide a batch of records; each partition's come in offset order. `now` only dates the actions."""
-        batch = self.begin(records, book, now)
+        batch = Batch(self, records, book, now)
         for _ in batch.steps():
             pass
         return batch.result
-
-    def begin(self, records: Sequence[Record], book: ScoreBook, now: datetime) -> Batch:
-        """The same for a caller who has other things to do between its steps."""
-        return Batch(self, records, book, now)
 
     def partition(self, number: int) -> _Partition:
         """The partition's memory, begun on first use."""
@@ -181,7 +177,10 @@ class Engine:
 
 
 class Batch:
-    """Accounts first, then their scores in one call, then decisions, for some events and woken borrowers at a time."""
+    """`Engine.process` for a caller who has other things to do between its steps; `result` is whole after the last.
+
+    Accounts first, then their scores in one call, then decisions, for some events and woken borrowers at a time.
+    """
 
     def __init__(self, engine: Engine, records: Sequence[Record], book: ScoreBook, now: datetime) -> None:
         self.result = BatchResult()

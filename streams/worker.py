@@ -25,7 +25,7 @@ from streams.accounts_table import AccountsTable, Written, partition_of
 from streams.broker_watch import BrokerWatch
 from streams.continuity import Continuity, SkippedRecordsError, holds_records
 from streams.dead_letter import dead_letter_message
-from streams.engine import BatchResult, Engine, Record
+from streams.engine import Batch, BatchResult, Engine, Record
 from streams.gauges import PartitionGauges
 from streams.intake import Intake, IntakeTransport, Run
 from streams.model_feed import ModelFeed
@@ -240,7 +240,7 @@ class Worker:
         started = time.perf_counter()
         self._table.read_ahead([(run.partition, [each.key for each in run.records if each.key]) for run in runs])
         records = [record for run in runs for record in run.records]
-        batch = self._engine.begin(records, self._feed.book, datetime.now(UTC))
+        batch = Batch(self._engine, records, self._feed.book, datetime.now(UTC))
         for _ in batch.steps():
             await asyncio.sleep(0)
         for key, (partition, row) in batch.result.rows.items():
