@@ -48,6 +48,7 @@ bench: compiled
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
 setup: $(STAMP)
@@ -62,10 +63,10 @@ $(STAMP): requirements.lock pyproject.toml
 	touch $@
 
 docs: $(STAMP)
-	$(VENV)/bin/python -m streams.schemas
-	$(VENV)/bin/python -m streams.asyncapi
-	$(VENV)/bin/python -m monitoring.docs
-	$(VENV)/bin/python -m monitoring.dashboards
+	$(VENV)/bin/python -m docs.generate.schemas
+	$(VENV)/bin/python -m docs.generate.asyncapi
+	$(VENV)/bin/python -m docs.generate.metrics_page
+	$(VENV)/bin/python -m docs.generate.dashboards
 
 lock: $(STAMP)
 	$(VENV)/bin/python -m pip install --quiet pip-tools

@@ -4,11 +4,19 @@ import os
 
 from setuptools import setup
 
-CORE = ["account", "calendar", "engine", "features", "reasons", "strategy", "watch"]
+CORE = [
+    "models/serving/reasons",
+    "streams/account/standing",
+    "streams/contracts/due_dates",
+    "streams/decide",
+    "streams/evolve",
+    "streams/features",
+    "streams/strategy",
+]
 
 if os.environ.get("COMPILE_RISKMON") == "1":
     from mypyc.build import mypycify
 
-    setup(ext_modules=mypycify([f"streams/{module}.py" for module in CORE], opt_level="3", debug_level="0"))
+    setup(ext_modules=mypycify([f"{module}.py" for module in CORE], opt_level="3", debug_level="0"))
 else:
     setup()

@@ -36,7 +36,7 @@ from benchmarks.harness import (
     running,
 )
 from benchmarks.material import BASE_BORROWERS, Material, base_events, copies, prepare
-from streams.connection import Connection
+from streams.kafka.connection import Connection
 
 _SYSTEMS = {
     system.name: system

@@ -24,24 +24,24 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks import picture
-from models.contenders import RECIPES
-from models.forest import Forest
-from models.history import simulated_history
-from models.online import OnlineModel
-from models.record import log_losses
-from models.training import split_by_borrower_and_time, train_forest
-from producers.behaviour import Shock
+from models.online.model import OnlineModel
+from models.online.scoreboard import log_losses
+from models.serving.arrays import Floats
+from models.serving.contenders import RECIPES
+from models.serving.forest import Forest
+from models.training.forest import split_by_borrower_and_time, train_forest
+from models.training.history import simulated_history
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import simulated_records
-from producers.simulator import SimulationConfig
-from streams.engine import Rules
-from streams.features import FEATURE_NAMES
-from streams.lesson import Lesson
-from streams.offline import number_offsets, run_with_learner
-from streams.scoring import ScoreBook
-from streams.settings import Settings
+from producers.simulator.behaviour import Shock
+from producers.simulator.simulate import SimulationConfig
+from streams.config.settings import Settings
+from streams.contracts.feature_names import FEATURE_NAMES
+from streams.decide import Rules
+from streams.history.offline import number_offsets, run_with_learner
+from streams.learner.state import Lesson
+from streams.score import ScoreBook
 
-Floats = NDArray[np.float64]
 DOCS = Path(__file__).parent.parent / "docs"
 SHOCK_DAY = 360
 SCENARIOS: dict[str, Shock | None] = {

@@ -28,13 +28,14 @@ from benchmarks.compare import tell
 from benchmarks.harness import COMPILED, ROOT
 from benchmarks.material import BASE_BORROWERS, PREFIX, SEED, Material, base_events, prepare, renamed
 from producers.faults import OutgoingRecord
-from streams.engine import Engine, Record, Rules
-from streams.events import DayClosed
-from streams.offline import number_offsets, run_offline
-from streams.scoring import ScoreBook
-from streams.state import CLOCK_PREFIX, decode_state, encode
-from streams.tuning import tune_garbage_collection
-from streams.worker import ROCKSDB_OPTIONS
+from streams.account.codec import CLOCK_PREFIX, decode_state, encode
+from streams.contracts.events import DayClosed
+from streams.contracts.records import Record
+from streams.decide import Engine, Rules
+from streams.history.offline import number_offsets, run_offline
+from streams.score import ScoreBook
+from streams.worker.app import ROCKSDB_OPTIONS
+from streams.worker.tuning import tune_garbage_collection
 
 _PARTITIONS = 4
 _EVENTS = 60_000

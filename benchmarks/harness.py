@@ -19,10 +19,11 @@ from aiokafka.errors import KafkaError
 
 from benchmarks.material import Material
 from producers.faults import OutgoingRecord
-from streams.broker import LocalBroker, free_port
-from streams.connection import Connection
-from streams.messages import Action
-from streams.topics import ACTIONS, EVENTS, MODELS, ensure_topics
+from streams.command.local_kafka.broker import LocalBroker, free_port
+from streams.contracts.actions import Action
+from streams.contracts.topics import ACTIONS, EVENTS, MODELS
+from streams.kafka.admin import ensure_topics
+from streams.kafka.connection import Connection
 
 GROUP = "riskmon"
 ROOT = Path(__file__).parent.parent
@@ -48,11 +49,11 @@ class System:
     @property
     def has_lasting_state(self) -> bool:
         """Whether its state outlives the process."""
-        return self.module in ("streams.cli", "benchmarks.rivals.quix")
+        return self.module in ("streams.command", "benchmarks.rivals.quix")
 
     def commands(self, kafka: Connection, material: Material, home: Path) -> list[tuple[list[str], dict[str, str]]]:
         """Command and extra environment of each process."""
-        if self.module == "streams.cli":
+        if self.module == "streams.command":
             return [self._worker(kafka, material, home / str(number)) for number in range(self.workers)]
         command = [sys.executable, "-m", self.module, "--bootstrap", kafka.bootstrap, "--group", GROUP]
         if self.module != "benchmarks.rivals.ceiling":
@@ -62,7 +63,7 @@ class System:
         return [(command, {})]
 
     def _worker(self, kafka: Connection, material: Material, home: Path) -> tuple[list[str], dict[str, str]]:
-        command = [sys.executable, "-m", "streams.cli", "worker", "--metrics-port", str(free_port())]
+        command = [sys.executable, "-m", "streams.command", "worker", "--metrics-port", str(free_port())]
         return command, {
             "RISKMON_BOOTSTRAP": kafka.bootstrap,
             "RISKMON_APPLICATION": GROUP,
@@ -73,7 +74,7 @@ class System:
         }
 
 
-RISKMON = System("riskmon", "streams.cli", copies=60, code=COMPILED)
+RISKMON = System("riskmon", "streams.command", copies=60, code=COMPILED)
 QUIX = System("Quix Streams", "benchmarks.rivals.quix", copies=8)
 BY_HAND = System("aiokafka by hand", "benchmarks.rivals.by_hand", copies=1)
 CEILING = System("JSON decoding only", "benchmarks.rivals.ceiling", copies=150)

@@ -14,20 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from models import store
-from models.clustering import fit_segments
-from models.forest import Forest
-from models.history import simulated_history
-from models.targets import Target, feature_names
-from models.training import fit_calibrated, split_by_borrower_and_time
+from models.serving import store
+from models.serving.forest import Forest
+from models.serving.targets import Target, feature_names
+from models.training.clustering import fit_segments
+from models.training.forest import fit_calibrated, split_by_borrower_and_time
+from models.training.history import simulated_history
 from producers.faults import FaultConfig, FaultTally, OutgoingRecord
 from producers.publisher import simulated_records
-from producers.simulator import SimulationConfig
-from streams.engine import Rules
-from streams.lesson import Lesson
-from streams.messages import Label, ModelSnapshot
-from streams.offline import number_offsets, run_offline
-from streams.scoring import ScoreBook
+from producers.simulator.simulate import SimulationConfig
+from streams.contracts.labels import Label
+from streams.contracts.snapshots import ModelSnapshot
+from streams.decide import Rules
+from streams.history.offline import number_offsets, run_offline
+from streams.learner.state import Lesson
+from streams.score import ScoreBook
 
 BASE_BORROWERS = 250
 _DAYS = 300

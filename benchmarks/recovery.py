@@ -28,13 +28,14 @@ from benchmarks.harness import COMPILED
 from benchmarks.material import Material, prepare
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import simulated_records
-from producers.simulator import SimulationConfig
-from streams.broker import LocalBroker, free_port
-from streams.connection import Connection
-from streams.engine import Rules
-from streams.offline import number_offsets, run_offline
-from streams.state import CLOCK_PREFIX, decode_state, encode
-from streams.topics import changelog_name, ensure_topics
+from producers.simulator.simulate import SimulationConfig
+from streams.account.codec import CLOCK_PREFIX, decode_state, encode
+from streams.command.local_kafka.broker import LocalBroker, free_port
+from streams.contracts.topics import changelog_name
+from streams.decide import Rules
+from streams.history.offline import number_offsets, run_offline
+from streams.kafka.admin import ensure_topics
+from streams.kafka.connection import Connection
 
 _PARTITIONS = 4
 _TEMPLATES = 500
@@ -115,7 +116,7 @@ def _start(broker: LocalBroker, home: Path, store: str, material: Material) -> t
         "RISKMON_ONLINE": "false",
         "RISKMON_STATE_DIR": str(home / "faust"),
     }
-    command = [sys.executable, "-m", "streams.cli", "worker", "--metrics-port", str(port)]
+    command = [sys.executable, "-m", "streams.command", "worker", "--metrics-port", str(port)]
     started = time.perf_counter()
     worker = subprocess.Popen(command, cwd=COMPILED, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -11,9 +11,9 @@ from typing import get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from streams.account import BUCKETS, RefusalReason
-from streams.events import EVENT_TYPES
-from streams.state import Strategy
+from streams.contracts.events import EVENT_TYPES
+from streams.contracts.refusals import RefusalReason
+from streams.contracts.vocabulary import BUCKETS, Strategy
 
 # A worker's stream
 EVENTS = Counter("riskmon_events", "Events applied to borrower state, by event type.", ["type"])

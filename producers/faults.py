@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, NamedTuple
 
-from producers.simulator import Emission
+from producers.simulator.simulate import Emission
 
 MALFORMED_KINDS = (
     "malformed_json",

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from producers.faults import FaultConfig, FaultTally, OutgoingRecord, inject
-from producers.simulator import SimulationConfig, simulate
-from streams.connection import Connection
+from producers.simulator.simulate import SimulationConfig, simulate
+from streams.kafka.connection import Connection
 
 _CHUNK = 500
 _TICK_SECONDS = 0.05

@@ -1,11 +1,20 @@
-"""From a score to what collections should do."""
+"""From scores to decisions, pure: which strategy is in force, and which predictions have met their outcome."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from streams.state import Strategy
+from streams.account.decision_state import Snapshot, Watch
+from streams.account.loan import Account, Loan, digest
+from streams.account.standing import Position, paid_by
+from streams.contracts.due_dates import due_day
+from streams.contracts.feature_names import FEATURE_NAMES
+from streams.contracts.vocabulary import Segment, Strategy
+from streams.features import next_instalment
 
+LABEL_DAYS = 30
 SEVERITY = {Strategy.NONE: 0, Strategy.REMINDER: 1, Strategy.SETTLEMENT: 2, Strategy.RECOVERY: 3}
 
 
@@ -40,3 +49,139 @@ def next_strategy(previous: Strategy, score: float | None, rules: StrategyRules)
     # Judged as if the score were higher by the margin: what still holds then stays in force.
     cautious = strategy_for(score + rules.relax_margin, rules)
     return min(previous, cautious, key=SEVERITY.__getitem__)
+
+
+class LoanScore(NamedTuple):
+    """A loan, its position and row (`ROW_NAMES`), the chances that its next instalment reaches 30 DPD, its segment."""
+
+    loan: Loan
+    now: Position
+    row: tuple[float, ...]
+    p_forest: float
+    p_online: float
+    p_blend: float
+    contenders: tuple[str, ...]
+    p_contenders: tuple[float, ...]
+    segment: Segment | None
+
+
+class ModelVersions(NamedTuple):
+    """Which models made a score: the forest's version, and the labels the online model had learnt (0: none)."""
+
+    forest: str
+    online: int
+
+
+class Outcome(NamedTuple):
+    """A prediction whose truth is known now."""
+
+    prediction: Snapshot
+    reached_30_dpd: bool
+
+
+class Judgement(NamedTuple):
+    """The watch after one scoring, the outcomes learnt, and the strategy before and after."""
+
+    watch: Watch
+    outcomes: list[Outcome]
+    previous: Strategy
+    worst: LoanScore | None
+
+    @property
+    def is_change(self) -> bool:
+        """Whether the strategy is another now."""
+        return self.watch.strategy is not self.previous
+
+
+def judge(
+    watch: Watch,
+    account: Account,
+    scores: Sequence[LoanScore],
+    versions: ModelVersions,
+    rules: StrategyRules,
+) -> Judgement:
+    """Settle predictions that are due, file this scoring's own, and choose the strategy by the worst loan.
+
+    `scores` are those of all loans that are open.
+    """
+    pending, outcomes = _settle(watch.pending, account)
+    worst: LoanScore | None = None
+    days_past_due = arrears = 0
+    for score in scores:
+        pending = _file(pending, score, versions)
+        days_past_due = max(days_past_due, score.now.days_past_due)
+        arrears += score.now.arrears
+        if worst is None or score.p_blend > worst.p_blend:
+            worst = score
+    chosen = next_strategy(watch.strategy, worst.p_blend if worst else None, rules)
+    after = Watch(
+        chosen,
+        worst.p_blend if worst else 0.0,
+        pending,
+        days_past_due,
+        arrears,
+        has_open_loan=worst is not None,
+        segment=worst.segment if worst else watch.segment,
+    )
+    return Judgement(after, outcomes, watch.strategy, worst)
+
+
+def _settle(pending: tuple[Snapshot, ...], account: Account) -> tuple[tuple[Snapshot, ...], list[Outcome]]:
+    loans = {loan.loan_id: loan for loan in account.loans}
+    still: list[Snapshot] = []
+    outcomes: list[Outcome] = []
+    for prediction in pending:
+        loan = loans.get(prediction.loan_id)
+        if loan and not loan.closed and prediction.due_day + LABEL_DAYS > account.as_of:
+            still.append(prediction)
+            continue
+        truth = _outcome(loan, prediction) if loan else None
+        if truth is not None:
+            outcomes.append(Outcome(prediction, truth))
+    outcomes.sort(key=lambda each: (each.prediction.loan_id, each.prediction.instalment))
+    return tuple(still), outcomes
+
+
+def _outcome(loan: Loan, prediction: Snapshot) -> bool | None:
+    """True if the instalment was unpaid 30 days after its due date; None (censored) after a refinancing."""
+    known_on = prediction.due_day + LABEL_DAYS
+    if loan.closed and loan.closed_day < known_on:
+        return {"settled": False, "written_off": True}.get(loan.closed)
+    return paid_by(loan, known_on) < prediction.instalment * loan.emi
+
+
+def _file(pending: tuple[Snapshot, ...], score: LoanScore, versions: ModelVersions) -> tuple[Snapshot, ...]:
+    """Keep one prediction an instalment: that of the day with the smallest hash.
+
+    Every day of scoring has the same chance, so the labels cover all moments at which the models are asked,
+    and a borrower who is scored daily counts no more than one who is scored twice a month. (A CRC would not do:
+    it is linear, so that the same dates win for half of all loans.)
+    """
+    loan_id, as_of = score.loan.loan_id, score.now.as_of
+    number = next_instalment(score.loan, as_of)
+    if number is None:
+        return pending
+    priority = digest(f"{loan_id}/{number}/{as_of}")
+    for at, old in enumerate(pending):
+        if old.instalment == number and old.loan_id == loan_id:
+            if old.priority <= priority:
+                return pending
+            return (*pending[:at], _snapshot(score, number, priority, versions), *pending[at + 1 :])
+    return (*pending, _snapshot(score, number, priority, versions))
+
+
+def _snapshot(score: LoanScore, number: int, priority: int, versions: ModelVersions) -> Snapshot:
+    return Snapshot(
+        loan_id=score.loan.loan_id,
+        instalment=number,
+        due_day=due_day(score.loan.first_due, number),
+        scored_day=score.now.as_of,
+        priority=priority,
+        features=score.row[: len(FEATURE_NAMES)],
+        p_forest=score.p_forest,
+        p_online=score.p_online,
+        p_blend=score.p_blend,
+        forest_version=versions.forest,
+        online_version=versions.online,
+        p_contenders=dict(zip(score.contenders, score.p_contenders, strict=True)),
+    )

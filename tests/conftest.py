@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from streams.broker import LocalBroker
+from streams.command.local_kafka.broker import LocalBroker
 
-pytest.register_assert_rewrite("tests.integration.oracle", "tests.integration.support")
+pytest.register_assert_rewrite("tests.support.oracle", "tests.support.processes")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,6 +40,17 @@ def own_broker(tmp_path: Path) -> Iterator[LocalBroker]:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a small forest, trained once for the whole run."""
     folder: Path = tmp_path_factory.mktemp("forest")
-    train = [sys.executable, "-m", "streams.cli", "train", "--out", str(folder), "--borrowers", "400", "--days", "360"]
+    train = [
+        sys.executable,
+        "-m",
+        "streams.command",
+        "train",
+        "--out",
+        str(folder),
+        "--borrowers",
+        "400",
+        "--days",
+        "360",
+    ]
     subprocess.run(train, check=True, capture_output=True)
     return folder

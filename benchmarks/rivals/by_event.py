@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.material import Material
-from models.forest import Floats, Forest
-from streams.engine import BatchResult, Engine, Record, Rules
-from streams.scoring import ScoreBook
+from models.serving.arrays import Floats
+from models.serving.forest import Forest
+from streams.contracts.records import Record
+from streams.decide import BatchResult, Engine, Rules
+from streams.score import ScoreBook
 
 
 class ByEvent:

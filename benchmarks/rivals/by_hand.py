@@ -9,8 +9,8 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.rivals.by_event import ByEvent, book_with_sklearn
-from streams.engine import Record
-from streams.topics import ACTIONS, DEADLETTER, EVENTS, LABELS
+from streams.contracts.records import Record
+from streams.contracts.topics import ACTIONS, DEADLETTER, EVENTS, LABELS
 
 _TOPICS = {"action": ACTIONS, "label": LABELS}
 

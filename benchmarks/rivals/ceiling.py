@@ -7,7 +7,7 @@ import json
 
 from confluent_kafka import Consumer
 
-from streams.topics import EVENTS
+from streams.contracts.topics import EVENTS
 
 
 def main() -> None:

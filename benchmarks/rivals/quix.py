@@ -10,8 +10,8 @@ from quixstreams import Application, State
 
 from benchmarks.material import Material
 from benchmarks.rivals.by_event import ByEvent
-from streams.engine import Record
-from streams.topics import ACTIONS, DEADLETTER, EVENTS, LABELS
+from streams.contracts.records import Record
+from streams.contracts.topics import ACTIONS, DEADLETTER, EVENTS, LABELS
 
 
 def main() -> None:

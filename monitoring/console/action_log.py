@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streams.messages import Action
-from streams.state import Strategy
+from streams.contracts.actions import Action
+from streams.contracts.vocabulary import Strategy
 
 _LATENCIES = 5_000
 _LATENCY_SECONDS = 60

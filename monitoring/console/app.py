@@ -27,9 +27,9 @@ from monitoring.console.action_log import ActionFilter
 from monitoring.console.board import Board
 from monitoring.console.borrower_pages import REFRESH_SECONDS, BorrowerPages
 from monitoring.console.feed import Feed
-from monitoring.web import guarded, serving
-from streams.settings import Settings
-from streams.state import Strategy
+from monitoring.health.web import guarded, serving
+from streams.config.settings import Settings
+from streams.contracts.vocabulary import Strategy
 
 _HERE = Path(__file__).parent
 _SUGGESTIONS = 12

@@ -10,7 +10,7 @@ from monitoring.console.action_log import ActionLog
 from monitoring.console.portfolio import Portfolio
 from monitoring.console.quality import Quality
 from monitoring.console.stream_health import StreamHealth
-from streams.settings import Settings
+from streams.config.settings import Settings
 
 LinkState = Literal["connecting", "loading", "live", "away", "waiting", "failed"]
 

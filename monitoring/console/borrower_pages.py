@@ -14,13 +14,14 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from monitoring.borrower import describe
 from monitoring.console import views
 from monitoring.console.board import Board
-from streams.connection import BrokerAwayError
-from streams.history import UnknownBorrowerError, read_history
-from streams.settings import Settings
-from streams.topics import TopicError, changelog_name
+from monitoring.terminal.borrower import describe
+from streams.config.settings import Settings
+from streams.contracts.topics import changelog_name
+from streams.history.read import UnknownBorrowerError, read_history
+from streams.kafka.admin import TopicError
+from streams.kafka.connection import BrokerAwayError
 
 _log = logging.getLogger(__name__)
 REFRESH_SECONDS = 1.0

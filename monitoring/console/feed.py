@@ -14,22 +14,16 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from pydantic import ValidationError
 
 from monitoring.console.board import Board
-from streams.connection import BrokerAwayError, Connection
-from streams.dead_letter import filed_letter, is_receipt
-from streams.messages import Action, Label, ModelSnapshot
-from streams.progress import GroupProgress, group_progress
-from streams.settings import Settings
-from streams.state import CLOCK_PREFIX, decode_clock, decode_state
-from streams.topics import (
-    ACTIONS,
-    DEADLETTER,
-    EVENTS,
-    LABELS,
-    MODELS,
-    TopicError,
-    changelog_name,
-    partitions_of,
-)
+from streams.account.codec import CLOCK_PREFIX, decode_clock, decode_state
+from streams.config.settings import Settings
+from streams.contracts.actions import Action
+from streams.contracts.labels import Label
+from streams.contracts.snapshots import ModelSnapshot
+from streams.contracts.topics import ACTIONS, DEADLETTER, EVENTS, LABELS, MODELS, changelog_name
+from streams.kafka.admin import TopicError, partitions_of
+from streams.kafka.connection import BrokerAwayError, Connection
+from streams.kafka.dead_letters import filed_letter, is_receipt
+from streams.kafka.group import GroupProgress, group_progress
 
 _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 2.0

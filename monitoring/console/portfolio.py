@@ -8,8 +8,10 @@ from itertools import islice
 import msgspec
 
 from monitoring.console.series import Series
-from streams.account import BUCKETS, CLOSED, MINOR_UNITS, delinquency_bucket
-from streams.state import BorrowerState, PartitionClock, Strategy
+from streams.account.codec import BorrowerState, PartitionClock
+from streams.account.standing import delinquency_bucket
+from streams.contracts.money import MINOR_UNITS
+from streams.contracts.vocabulary import BUCKETS, CLOSED, Strategy
 
 OPEN_BUCKETS = tuple(bucket for bucket in BUCKETS if bucket != CLOSED)
 OPEN_STRATEGIES = (Strategy.REMINDER, Strategy.SETTLEMENT, Strategy.RECOVERY)

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.record import log_losses
+from models.online.scoreboard import log_losses
 from monitoring.console.series import Number, Series
-from streams.messages import Label, LabelOrder, ModelSnapshot
+from streams.contracts.labels import Label, LabelOrder
+from streams.contracts.snapshots import ModelSnapshot
 
 MODELS = ("forest", "online", "blend")
 _WINDOW = 2_000

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from monitoring.console.series import Number, Series
-from streams.dead_letter import FiledLetter
-from streams.progress import GroupProgress
+from streams.kafka.dead_letters import FiledLetter
+from streams.kafka.group import GroupProgress
 
 _DEAD_LETTERS = 200
 _POLLS = 6

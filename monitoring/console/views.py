@@ -9,9 +9,9 @@ from typing import Any
 from monitoring.console.action_log import ActionFilter
 from monitoring.console.board import Board
 from monitoring.console.portfolio import OPEN_STRATEGIES
-from streams.account import BUCKETS, MINOR_UNITS
-from streams.messages import Action
-from streams.state import Strategy
+from streams.contracts.actions import Action
+from streams.contracts.money import MINOR_UNITS
+from streams.contracts.vocabulary import BUCKETS, Strategy
 
 Json = dict[str, Any]
 _NEWEST = 8

@@ -17,14 +17,15 @@ from selenium.webdriver.chrome.service import Service
 
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import publish, simulated_records
-from producers.simulator import SimulationConfig
-from streams.broker import LocalBroker
-from streams.connection import Connection
-from streams.events import AccountEvent, LoanClosed
-from streams.state import CLOCK_PREFIX
-from streams.topics import EVENTS, changelog_name, ensure_topics
-from tests.factories import closed, opened
-from tests.integration.support import COMMAND, environment, read_all, running, wait_for_commit
+from producers.simulator.simulate import SimulationConfig
+from streams.account.codec import CLOCK_PREFIX
+from streams.command.local_kafka.broker import LocalBroker
+from streams.contracts.events import AccountEvent, LoanClosed
+from streams.contracts.topics import EVENTS, changelog_name
+from streams.kafka.admin import ensure_topics
+from streams.kafka.connection import Connection
+from tests.support.factories import closed, opened
+from tests.support.processes import COMMAND, environment, read_all, running, wait_for_commit
 
 # An id may be any printable ASCII: this one is markup that would run.
 HOSTILE = "<img/src=x/onerror=alert(1)>"

@@ -13,8 +13,8 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser.conftest import HOSTILE, Stage, send
-from tests.factories import opened
-from tests.integration.support import COMMAND
+from tests.support.factories import opened
+from tests.support.processes import COMMAND
 
 PAGES = ("/", "/actions", "/borrower", "/models", "/stream")
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from producers.sample import simulated_snapshot
-from producers.simulator import SimulationConfig
-from streams.account import AccountRules
-from streams.cli import app
+from models.training.sample import simulated_snapshot
+from producers.simulator.simulate import SimulationConfig
+from streams.account.rules import AccountRules
+from streams.command.app import app
 
 HOSTILE = "</script><script>document.title='broken'</script>"
 PICTURES = 10

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.support import COMMAND
-from tests.prometheus_server import Prometheus, prometheus
+from tests.support.processes import COMMAND
+from tests.support.prometheus_server import Prometheus, prometheus
 
 # Enough labels for two of the windows whose features are compared.
 BORROWERS = 500

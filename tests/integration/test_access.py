@@ -20,17 +20,18 @@ from monitoring.console.board import Board
 from monitoring.console.feed import Feed
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import publish, simulated_records
-from producers.simulator import SimulationConfig
-from streams.broker import free_port
-from streams.connection import BrokerAwayError, Connection, ConnectionSettingsError
-from streams.doctor import Verdict, examine
-from streams.history import read_history
-from streams.messages import Action
-from streams.progress import committed_offsets
-from streams.settings import Settings
-from streams.topics import ACTIONS, EVENTS, LABELS, MODELS, ensure_topics
-from tests.integration.secure_broker import SecureBroker, password_of
-from tests.integration.support import COMMAND, environment, read_all, running, wait_for_commit
+from producers.simulator.simulate import SimulationConfig
+from streams.command.doctor import Verdict, examine
+from streams.command.local_kafka.broker import free_port
+from streams.config.settings import Settings
+from streams.contracts.actions import Action
+from streams.contracts.topics import ACTIONS, EVENTS, LABELS, MODELS
+from streams.history.read import read_history
+from streams.kafka.admin import ensure_topics
+from streams.kafka.connection import BrokerAwayError, Connection, ConnectionSettingsError
+from streams.kafka.group import committed_offsets
+from tests.support.processes import COMMAND, environment, read_all, running, wait_for_commit
+from tests.support.secure_broker import SecureBroker, password_of
 
 RULES = [
     line.strip()

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from streams import broker as local
-from streams.broker import BrokerError, LocalBroker
-from streams.connection import Connection
-from streams.topics import DEADLETTER, ensure_topics
+from streams.command.local_kafka import broker as local
+from streams.command.local_kafka.broker import BrokerError, LocalBroker
+from streams.contracts.topics import DEADLETTER
+from streams.kafka.admin import ensure_topics
+from streams.kafka.connection import Connection
 
 
 def test_data_survives_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

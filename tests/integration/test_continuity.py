@@ -3,8 +3,8 @@
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
 
-from streams.broker import LocalBroker
-from streams.continuity import holds_records
+from streams.command.local_kafka.broker import LocalBroker
+from streams.kafka.continuity import holds_records
 
 
 async def test_a_transaction_marker_is_an_empty_hole_and_a_record_is_not(broker: LocalBroker) -> None:

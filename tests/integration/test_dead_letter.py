@@ -6,12 +6,13 @@ import os
 import subprocess
 from pathlib import Path
 
-from streams.account import total_paid
-from streams.broker import LocalBroker
-from streams.state import decode_state
-from streams.topics import EVENTS, changelog_name, ensure_topics
-from tests.factories import opened, payment
-from tests.integration.support import COMMAND, environment, read_all, running, wait_for_commit
+from streams.account.codec import decode_state
+from streams.account.standing import total_paid
+from streams.command.local_kafka.broker import LocalBroker
+from streams.contracts.topics import EVENTS, changelog_name
+from streams.kafka.admin import ensure_topics
+from tests.support.factories import opened, payment
+from tests.support.processes import COMMAND, environment, read_all, running, wait_for_commit
 
 
 def deadletter(broker: LocalBroker, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -54,9 +55,9 @@ async def test_what_was_refused_is_listed_repaired_and_sent_again(
 
 def test_a_repair_command_that_fails_leaves_the_letter_where_it_is(own_broker: LocalBroker) -> None:
     async def file_a_letter() -> None:
-        from streams.dead_letter import dead_letter_message
-        from streams.engine import DeadLetter, Record
-        from streams.sink import Sink
+        from streams.contracts.records import DeadLetter, Record
+        from streams.kafka.dead_letters import dead_letter_message
+        from streams.kafka.producer import Sink
 
         await ensure_topics(own_broker.connection, "riskmon", 1, 1)
         sink = Sink(own_broker.connection)

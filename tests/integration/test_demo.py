@@ -3,7 +3,7 @@
 import subprocess
 
 from tests.integration.conftest import BORROWERS, DemoRun
-from tests.integration.support import COMMAND
+from tests.support.processes import COMMAND
 
 
 def test_demo_ends_by_itself_and_its_counts_add_up(demo_run: DemoRun) -> None:

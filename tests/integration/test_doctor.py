@@ -4,8 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from streams.broker import LocalBroker, free_port
-from tests.integration.support import COMMAND
+from streams.command.local_kafka.broker import LocalBroker, free_port
+from tests.support.processes import COMMAND
 
 
 def riskmon(command: str, bootstrap: str, model: Path) -> subprocess.CompletedProcess[str]:

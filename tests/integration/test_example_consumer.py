@@ -11,10 +11,10 @@ from pathlib import Path
 
 from aiokafka.admin import NewTopic
 
-from streams.broker import LocalBroker
-from streams.connection import Connection
-from streams.messages import Action, Reason
-from streams.state import Strategy
+from streams.command.local_kafka.broker import LocalBroker
+from streams.contracts.actions import Action, Reason
+from streams.contracts.vocabulary import Strategy
+from streams.kafka.connection import Connection
 
 PROGRAM = Path(__file__).parent.parent.parent / "docs" / "examples" / "consume_actions.py"
 TOPIC = "example.actions"

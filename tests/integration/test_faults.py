@@ -18,12 +18,13 @@ import pytest
 
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import publish, simulated_records
-from producers.simulator import SimulationConfig
-from streams.broker import LocalBroker
-from streams.connection import Connection
-from streams.topics import EVENTS, ensure_topics
-from tests.integration.oracle import assert_as_uninterrupted
-from tests.integration.support import Process, committed, environment
+from producers.simulator.simulate import SimulationConfig
+from streams.command.local_kafka.broker import LocalBroker
+from streams.contracts.topics import EVENTS
+from streams.kafka.admin import ensure_topics
+from streams.kafka.connection import Connection
+from tests.support.oracle import assert_as_uninterrupted
+from tests.support.processes import Process, committed, environment
 
 # Small batches make the work long enough to be interrupted many times.
 _BATCH = {"RISKMON_BATCH_RECORDS": "40", "RISKMON_COMMIT_SECONDS": "0.2"}

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from monitoring.scrape import Samples, scrape
+from monitoring.terminal.scrape import Samples, scrape
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import publish, simulated_records
-from producers.simulator import SimulationConfig
-from streams.broker import LocalBroker
-from streams.connection import Connection
-from streams.topics import EVENTS, ensure_topics
-from tests.integration.support import Process, environment, running, wait_for_commit
+from producers.simulator.simulate import SimulationConfig
+from streams.command.local_kafka.broker import LocalBroker
+from streams.contracts.topics import EVENTS
+from streams.kafka.admin import ensure_topics
+from streams.kafka.connection import Connection
+from tests.support.processes import Process, environment, running, wait_for_commit
 
 BORROWERS = 60
 ALL = {"0", "1", "2", "3"}

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import publish, simulated_records
-from producers.simulator import SimulationConfig
-from streams.broker import LocalBroker
-from streams.connection import Connection
-from streams.progress import committed_offsets
-from streams.topics import EVENTS, LABELS, ensure_topics
-from tests.integration.oracle import assert_as_uninterrupted
-from tests.integration.support import Process, committed, environment, read_all, running, wait_for_commit
+from producers.simulator.simulate import SimulationConfig
+from streams.command.local_kafka.broker import LocalBroker
+from streams.contracts.topics import EVENTS, LABELS
+from streams.kafka.admin import ensure_topics
+from streams.kafka.connection import Connection
+from streams.kafka.group import committed_offsets
+from tests.support.oracle import assert_as_uninterrupted
+from tests.support.processes import Process, committed, environment, read_all, running, wait_for_commit
 
 _FULL_AT_BYTES = 150_000
 
@@ -73,7 +74,7 @@ async def test_a_worker_waits_for_kafka_says_so_and_goes_on_by_itself(model: Pat
 
 
 async def until_lag_is_gone(worker: Process, published: int) -> None:
-    from monitoring.scrape import scrape
+    from monitoring.terminal.scrape import scrape
 
     async with asyncio.timeout(60):
         while True:

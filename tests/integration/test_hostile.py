@@ -3,15 +3,16 @@
 import asyncio
 from pathlib import Path
 
-from monitoring.scrape import scrape
+from monitoring.terminal.scrape import scrape
 from producers.faults import OutgoingRecord
 from producers.publisher import publish
-from streams.broker import LocalBroker
-from streams.topics import EVENTS, ensure_topics
-from tests.factories import opened
-from tests.hostile import POISON, hostile_messages
-from tests.integration.oracle import assert_as_uninterrupted
-from tests.integration.support import environment, running, wait_for_commit
+from streams.command.local_kafka.broker import LocalBroker
+from streams.contracts.topics import EVENTS
+from streams.kafka.admin import ensure_topics
+from tests.support.factories import opened
+from tests.support.hostile import POISON, hostile_messages
+from tests.support.oracle import assert_as_uninterrupted
+from tests.support.processes import environment, running, wait_for_commit
 
 # With key and record overhead this just fits into what Kafka takes by default; its dead letter is larger.
 _LARGEST = b"x" * 1_048_450

@@ -6,18 +6,20 @@ import signal
 import time
 from pathlib import Path
 
-from monitoring.scrape import scrape
+from monitoring.terminal.scrape import scrape
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import publish, simulated_records
-from producers.simulator import SimulationConfig
-from streams.broker import LocalBroker
-from streams.connection import Connection
-from streams.lesson import Lesson
-from streams.messages import Alert, ModelSnapshot
-from streams.progress import committed_offsets
-from streams.topics import ALERTS, DEADLETTER, EVENTS, LABELS, MODELS, ensure_topics
-from tests.integration.support import Process, environment, read_all, running, wait_for_commit
-from tests.lessons import drifting_labels
+from producers.simulator.simulate import SimulationConfig
+from streams.command.local_kafka.broker import LocalBroker
+from streams.contracts.alerts import Alert
+from streams.contracts.snapshots import ModelSnapshot
+from streams.contracts.topics import ALERTS, DEADLETTER, EVENTS, LABELS, MODELS
+from streams.kafka.admin import ensure_topics
+from streams.kafka.connection import Connection
+from streams.kafka.group import committed_offsets
+from streams.learner.state import Lesson
+from tests.support.lessons import drifting_labels
+from tests.support.processes import Process, environment, read_all, running, wait_for_commit
 
 COUNT = 1000
 

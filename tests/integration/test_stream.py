@@ -8,12 +8,13 @@ from pathlib import Path
 
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import publish, simulated_records
-from producers.simulator import SimulationConfig
-from streams.broker import LocalBroker
-from streams.messages import Action
-from streams.topics import ACTIONS, EVENTS, changelog_name, ensure_topics
-from tests.integration.oracle import assert_as_uninterrupted
-from tests.integration.support import environment, read_all, running, wait_for_commit
+from producers.simulator.simulate import SimulationConfig
+from streams.command.local_kafka.broker import LocalBroker
+from streams.contracts.actions import Action
+from streams.contracts.topics import ACTIONS, EVENTS, changelog_name
+from streams.kafka.admin import ensure_topics
+from tests.support.oracle import assert_as_uninterrupted
+from tests.support.processes import environment, read_all, running, wait_for_commit
 
 KILLS = 3
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tests.integration.conftest import BORROWERS, DemoRun
-from tests.promql import RULES, operands, panels
+from tests.support.promql import RULES, operands, panels
 
 _FROM_RULES = [(rule.get("alert") or rule["record"], part) for rule in RULES for part in operands(rule["expr"])]
 _FROM_PANELS = [

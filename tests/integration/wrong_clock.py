@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import time_machine
 
-from streams.cli import main
+from streams.command.app import main
 
 if __name__ == "__main__":
     shift = timedelta(days=float(sys.argv.pop(1)))

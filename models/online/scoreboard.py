@@ -1,0 +1,110 @@
+"""What was predicted and what came of it, for the last labels: the ground on which models are judged.
+
+Every prediction is the one made when the borrower was scored. Bounded: `WINDOW` labels, whatever their number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from river import metrics
+
+from models.serving.arrays import Floats
+from streams.contracts.snapshots import RecordSnapshot
+
+WINDOW = 1000
+_CLIP = 1e-4
+_DECIMALS = 5
+
+
+def log_losses(probabilities: Floats, outcomes: Floats) -> Floats:
+    """−log of the probability given to what happened, elementwise, in nats.
+
+    Clipped 1e-4 away from 0, so that one sure mistake stays finite.
+    """
+    given = np.where(outcomes > 0, probabilities, 1 - probabilities)
+    losses: Floats = -np.log(np.clip(given, _CLIP, 1 - _CLIP))
+    return losses
+
+
+class Quality(NamedTuple):
+    """Labels judged, mean log loss in nats, and area under the ROC curve; None where it cannot be told yet."""
+
+    labels: int
+    log_loss: float | None = None
+    auc: float | None = None
+
+
+class Record:
+    """The last `WINDOW` outcomes with each model's predictions of them."""
+
+    def __init__(self, names: Iterable[str], snapshot: RecordSnapshot | None = None) -> None:
+        self._rows = {name: row for row, name in enumerate(names)}
+        self._outcomes = np.full(WINDOW, math.nan)
+        self._predictions = np.full((len(self._rows), WINDOW), math.nan)
+        self._losses = np.full_like(self._predictions, math.nan)
+        if snapshot:
+            predictions = [snapshot.predictions.get(name, ()) for name in self._rows]
+            for at, outcome in enumerate(snapshot.outcomes):
+                self._append([each[at] if each else None for each in predictions], bool(outcome))
+
+    def add(self, predictions: Mapping[str, float], outcome: bool) -> None:
+        """Enter one label; a model without a prediction for it is not judged on it."""
+        known = [predictions.get(name) for name in self._rows]
+        # Rounded as in the snapshot, so that a restored record is the same record.
+        self._append([None if each is None else round(each, _DECIMALS) for each in known], outcome)
+
+    def count(self, name: str) -> int:
+        """Of how many labels in the record this model has made a prediction."""
+        return int(np.count_nonzero(~np.isnan(self._losses[self._rows[name]])))
+
+    def latest_loss(self, name: str) -> float | None:
+        """Log loss of this model's prediction for the last label; None if it made none."""
+        loss = float(self._losses[self._rows[name], -1])
+        return None if math.isnan(loss) else loss
+
+    def losses(self, *names: str) -> Floats:
+        """Log losses (names × n), oldest first, of the labels that all these models predicted."""
+        losses = self._losses[self._among(names)]
+        return losses[:, ~np.isnan(losses).any(axis=0)]
+
+    def judged(self, *names: str) -> tuple[Floats, Floats]:
+        """Outcomes (n) and predictions (names × n) of the same labels."""
+        predictions = self._predictions[self._among(names)]
+        known = ~np.isnan(predictions).any(axis=0)
+        return self._outcomes[known], predictions[:, known]
+
+    def quality(self, name: str) -> Quality:
+        """How well this model did."""
+        outcomes, (predictions,) = self.judged(name)
+        if not len(outcomes):
+            return Quality(0)
+        auc = metrics.RollingROCAUC(window_size=WINDOW)
+        for outcome, prediction in zip(outcomes.tolist(), predictions.tolist(), strict=True):
+            auc.update(bool(outcome), prediction)
+        has_both = 0 < outcomes.sum() < len(outcomes)
+        return Quality(len(outcomes), float(self.losses(name).mean()), auc.get() if has_both else None)
+
+    def snapshot(self) -> RecordSnapshot:
+        """The whole record as plain numbers."""
+        filled = ~np.isnan(self._outcomes)
+        return RecordSnapshot(
+            outcomes=tuple(int(each) for each in self._outcomes[filled]),
+            predictions={
+                name: tuple(None if math.isnan(p) else p for p in self._predictions[row, filled].tolist())
+                for name, row in self._rows.items()
+            },
+        )
+
+    def _among(self, names: Iterable[str]) -> list[int]:
+        return [self._rows[name] for name in names]
+
+    def _append(self, predictions: list[float | None], outcome: bool) -> None:
+        for kept in (self._outcomes, self._predictions, self._losses):
+            kept[..., :-1] = kept[..., 1:]
+        self._outcomes[-1] = outcome
+        self._predictions[:, -1] = [math.nan if each is None else each for each in predictions]
+        self._losses[:, -1] = log_losses(self._predictions[:, -1], self._outcomes[-1:])

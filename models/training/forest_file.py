@@ -1,0 +1,77 @@
+"""The model a worker serves: loaded with its digests checked, or trained small on first use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.serving import store
+from models.serving.targets import Target
+from streams.config.settings import Settings
+
+if TYPE_CHECKING:
+    from models.training.forest import TrainedModel
+    from producers.simulator.simulate import SimulationConfig
+
+_FIRST_BORROWERS = 900
+_FIRST_DAYS = 480
+_FIRST_SEED = 1
+
+
+def ready_model(settings: Settings, say: Callable[[str], None]) -> store.Model:
+    """The model in the settings' folder; where none is, one is trained on simulated history and kept there."""
+    folder = settings.forest_dir
+    if not store.exists(folder):
+        from producers.simulator.simulate import SimulationConfig
+
+        say(f"no forest in {folder} yet: training one on simulated history …")
+        simulation = SimulationConfig(borrowers=_FIRST_BORROWERS, days=_FIRST_DAYS, seed=_FIRST_SEED)
+        keep(train_on_simulation(settings, Target.NEXT_INSTALMENT, simulation), folder)
+    return store.load(folder)
+
+
+def train_on_simulation(settings: Settings, target: Target, simulation: SimulationConfig) -> TrainedModel:
+    """Simulate and train. Raises `TrainingError` if the history is too short."""
+    # Training needs scikit-learn, which serving does not: it is loaded only here.
+    from models.training.forest import train_forest
+    from models.training.history import simulated_history
+    from models.training.notebook import train_seed
+    from models.training.sample import simulated_snapshot
+
+    rules, policy = settings.rules(), settings.policy()
+    if target is Target.SEED:
+        table = simulated_snapshot(simulation, rules.account)
+        return train_seed(table, "a simulated portfolio", policy, simulation.seed)
+    return train_forest(simulated_history(simulation, rules), policy, simulation.seed)
+
+
+def train_on_table(
+    settings: Settings, target: Target, file: Path, seed: int, say: Callable[[str], None]
+) -> TrainedModel:
+    """Train on a lender's own table: a panel, or for the seed's recipe a snapshot. `say` hears of loans left out.
+
+    Raises `TableError` where the table is not what it should be, and `TrainingError` where it is too small.
+    """
+    from models.training.forest import train_forest
+    from models.training.notebook import train_seed
+    from models.training.panel import panel_history
+    from producers.tables.check import PANEL_COLUMNS, SNAPSHOT_COLUMNS, read_table
+
+    if target is Target.SEED:
+        return train_seed(read_table(file, SNAPSHOT_COLUMNS), file.name, settings.policy(), seed)
+    panel = read_table(file, PANEL_COLUMNS, key=("Borrower_ID", "Loan_ID", "As_Of"))
+    told = panel_history(panel, file.name, settings.rules().account)
+    for loan_id, reason in told.refused:
+        say(f"not used: {loan_id}: {reason}")
+    return train_forest(told.history, settings.policy(), seed)
+
+
+def keep(trained: TrainedModel, folder: Path) -> Path:
+    """Save the model with its report; returns the path of its card."""
+    from models.training.card import model_card
+
+    report = trained.report
+    model = store.Model(trained.forest, trained.segmenter, report.target)
+    store.save(model, report.to_json(), model_card(report), folder)
+    return folder / store.CARD_TEXT

@@ -1,0 +1,89 @@
+"""What riskmon remembers of a borrower: immutable values, encoded as compact MessagePack arrays.
+
+Units throughout: money is an integer of minor units (1/100 of the currency), a day is a proleptic
+Gregorian ordinal (`date.toordinal`), an id digest is 64 bits of BLAKE2b. New fields go to the end
+of a struct with a default, so that state written by an older worker still decodes.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.account.decision_state import Watch
+from streams.account.loan import Account, Value
+
+CLOCK_PREFIX = "\x00clock/"
+
+
+class Outgoing(Value, frozen=True, array_like=True):
+    """A message decided with a state: it is sent again from here if a crash came between.
+
+    `kind` is "action" or "label" with the message itself, or "outcome" with what a label is made of.
+    """
+
+    kind: str
+    offset: int
+    key: bytes
+    value: bytes
+
+
+class KnownState(Value, frozen=True, array_like=True):
+    """What the next event is applied to: account, watch, and the offset watermark that makes applying idempotent."""
+
+    account: Account
+    watch: Watch
+    partition: int
+    applied_offset: int
+
+
+class BorrowerState(KnownState, frozen=True, array_like=True):
+    """One row of the table: what is known, and the messages that were decided with it."""
+
+    outbox: tuple[Outgoing, ...] = ()
+
+
+class PartitionClock(Value, frozen=True, array_like=True):
+    """The last business day closed on a partition, and the offset of the tick that closed it."""
+
+    partition: int
+    day: int
+    applied_offset: int
+
+
+class _Marked(msgspec.Struct, array_like=True):
+    account: msgspec.Raw
+    watch: msgspec.Raw
+    partition: int
+    applied_offset: int
+
+
+_encoder = msgspec.msgpack.Encoder()
+_marked_decoder = msgspec.msgpack.Decoder(_Marked)
+_known_decoder = msgspec.msgpack.Decoder(KnownState)
+_state_decoder = msgspec.msgpack.Decoder(BorrowerState)
+_clock_decoder = msgspec.msgpack.Decoder(PartitionClock)
+
+
+def encode(value: BorrowerState | PartitionClock) -> bytes:
+    """A state as it stands in the table and its changelog."""
+    return _encoder.encode(value)
+
+
+def decode_state(data: bytes) -> BorrowerState:
+    """The inverse of `encode`; raises `msgspec.DecodeError` on foreign bytes."""
+    return _state_decoder.decode(data)
+
+
+def decode_known(row: bytes) -> KnownState:
+    """A borrower's encoded state without its outbox, which is most of its bytes."""
+    return _known_decoder.decode(row)
+
+
+def decode_clock(data: bytes) -> PartitionClock:
+    """The inverse of `encode`; raises `msgspec.DecodeError` on foreign bytes."""
+    return _clock_decoder.decode(data)
+
+
+def applied_offset(row: bytes) -> int:
+    """The events offset up to which a borrower's encoded state has gone, without decoding the rest of it."""
+    return _marked_decoder.decode(row).applied_offset

@@ -1,0 +1,37 @@
+"""What was decided about a borrower: strategy, last score, segment, and predictions whose outcome is open."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.account.loan import Value
+from streams.contracts.vocabulary import Segment, Strategy
+
+
+class Snapshot(Value, frozen=True, array_like=True):
+    """The features and predictions of one scoring, kept until its outcome is known."""
+
+    loan_id: str
+    instalment: int
+    due_day: int
+    scored_day: int
+    priority: int
+    features: tuple[float, ...]
+    p_forest: float
+    p_online: float
+    p_blend: float
+    forest_version: str
+    online_version: int
+    p_contenders: dict[str, float] = msgspec.field(default_factory=dict)
+
+
+class Watch(Value, frozen=True, array_like=True):
+    """What riskmon thinks of a borrower: strategy in force, last score and segment, open predictions."""
+
+    strategy: Strategy = Strategy.REMINDER
+    score: float = 0.0
+    pending: tuple[Snapshot, ...] = ()
+    days_past_due: int = 0
+    arrears: int = 0
+    has_open_loan: bool = True
+    segment: Segment | None = None

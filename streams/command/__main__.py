@@ -1,0 +1,5 @@
+"""`python -m streams.command` is the `riskmon` command."""
+
+from streams.command.app import main
+
+main()

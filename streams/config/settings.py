@@ -1,0 +1,172 @@
+"""What is in force: flags, then environment (`RISKMON_…`), then files.
+
+`RISKMON_SECRETS_DIR` names a folder with one file a secret (`riskmon_sasl_password`), as container engines mount
+them; `RISKMON_CONFIG` names a TOML file. Secrets have no flag: a command line is there for everybody to read.
+"""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from models.training.costs import CostTable, Policy
+from streams.account.rules import AccountRules
+from streams.contracts.money import MINOR_UNITS
+from streams.decide import Rules
+from streams.kafka.connection import Connection, SaslMechanism, SecurityProtocol
+from streams.strategy import StrategyRules
+
+
+class Settings(BaseSettings):
+    """Every setting of riskmon with its default."""
+
+    model_config = SettingsConfigDict(env_prefix="RISKMON_", extra="forbid", frozen=True)
+
+    bootstrap: str = Field("127.0.0.1:9092", description="Kafka's bootstrap servers, host:port, comma separated.")
+    security_protocol: SecurityProtocol = Field("PLAINTEXT", description="TLS, SASL or both towards Kafka.")
+    sasl_mechanism: SaslMechanism = "SCRAM-SHA-512"
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    tls_ca_file: Path | None = Field(None, description="PEM of who signed the brokers' certificates.")
+    tls_cert_file: Path | None = Field(None, description="PEM of the client's own certificate, for mutual TLS.")
+    tls_key_file: Path | None = Field(None, description="PEM of the client certificate's key.")
+    application: str = Field("riskmon", description="Consumer group and prefix of the changelog topic.")
+    partitions: int = Field(4, ge=1, le=1024, description="Partitions of riskmon.events, when riskmon creates it.")
+    replication: int = Field(1, ge=1, le=9, description="Replicas of topics that riskmon creates.")
+    home: Path = Field(user_data_path("riskmon"), description="Where the local broker's data and the model live.")
+    store: Literal["memory", "rocksdb"] = Field(
+        "memory", description="Where a worker keeps its rows: rocksdb for portfolios that do not fit in memory."
+    )
+    standby_copies: int = Field(
+        1, ge=0, le=3, description="Other workers that keep a copy of a partition's rows, so that a takeover is short."
+    )
+    state_dir: Path | None = Field(None, description="The local store's folder, one a worker; default below home.")
+    model_dir: Path | None = Field(None, description="The forest's folder; by default `forest` below home.")
+    metrics_host: str = Field("127.0.0.1", description="Address on which /metrics listens.")
+    metrics_port: int = Field(9464, ge=0, le=65535, description="Port of /metrics; 0 picks a free one.")
+    web_token: SecretStr | None = Field(
+        None, min_length=16, description="Readers of /metrics and the console present it, except on a loopback address."
+    )
+    console_host: str = Field("127.0.0.1", description="Address on which the console listens.")
+    console_port: int = Field(8080, ge=0, le=65535, description="Port of the console; 0 picks a free one.")
+    console_borrowers: int = Field(250_000, ge=1, description="Most borrowers the console counts, some 220 bytes each.")
+    console_actions: int = Field(5_000, ge=100, le=100_000, description="Newest actions the console keeps.")
+    history_records: int = Field(
+        500_000, ge=1_000, description="Newest records of a partition searched for a borrower's history."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    batch_records: int = Field(1000, ge=1, le=10_000, description="Most records scored together.")
+    batch_seconds: float = Field(
+        0.02, ge=0, le=5, description="Batches begin this far apart at least; the first after a pause begins at once."
+    )
+    commit_seconds: float = Field(0.5, gt=0, le=60, description="Interval of offset commits.")
+
+    online: bool = Field(
+        True, description="False: the worker scores with the forest alone, so the same events give the same actions."
+    )
+    session_seconds: float = Field(
+        10,
+        ge=1,
+        le=60,
+        description="A silent worker's partitions move on after this. Kafka's own floor is 6 by default.",
+    )
+
+    grace_days: int = Field(3, ge=0, le=30)
+    ledger_days: int = Field(120, ge=60, le=400, description="Older payments are only known as a sum.")
+    default_dpd: int = Field(90, ge=30, le=365)
+    probation_days: int = Field(90, ge=0, le=365)
+    materiality_amount: int = Field(100, ge=0, description="Arrears up to this amount do not make a default.")
+    materiality_percent: int = Field(1, ge=0, le=100)
+    settlement_from: float = Field(0.50, gt=0, lt=1, description="Score from which a settlement is offered.")
+    recovery_above: float = Field(0.75, gt=0, lt=1, description="Score above which recovery is aggressive.")
+    relax_margin: float = Field(0.05, ge=0, lt=0.5, description="Fall below a threshold needed to relax a strategy.")
+
+    cost_contact: Decimal = Field(Decimal(2), ge=0, description="Cost of reminding a borrower, currency units.")
+    cost_settlement: Decimal = Field(Decimal(150), ge=0, description="Cost of a settlement, discount included.")
+    cost_recovery: Decimal = Field(Decimal(300), ge=0, description="Cost of aggressive recovery, goodwill included.")
+    cost_loss: Decimal = Field(Decimal(1000), gt=0, description="Loss when a reminder is all that was done.")
+    settlement_saves: float = Field(0.30, ge=0, le=1, description="Share of the loss that a settlement avoids.")
+    recovery_saves: float = Field(0.50, ge=0, le=1, description="Share of the loss that aggressive recovery avoids.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, environment, secret files, file, in that order."""
+        secrets, file = os.environ.get("RISKMON_SECRETS_DIR"), os.environ.get("RISKMON_CONFIG")
+        return (
+            init_settings,
+            env_settings,
+            *([SecretsSettingsSource(settings_cls, Path(secrets))] if secrets else []),
+            *([TomlConfigSettingsSource(settings_cls, Path(file))] if file else []),
+        )
+
+    @property
+    def forest_dir(self) -> Path:
+        """Where the trained forest is."""
+        return self.model_dir or self.home / "forest"
+
+    @property
+    def store_dir(self) -> Path:
+        """Where the worker's local store is."""
+        return self.state_dir or self.home / "faust"
+
+    @property
+    def kafka(self) -> Connection:
+        """How to reach Kafka. Raises `ConnectionSettingsError` where the settings contradict each other."""
+        return Connection(
+            self.bootstrap,
+            self.security_protocol,
+            self.sasl_mechanism,
+            self.sasl_username,
+            self.sasl_password,
+            self.tls_ca_file,
+            self.tls_cert_file,
+            self.tls_key_file,
+        )
+
+    def rules(self) -> Rules:
+        """The domain's settings as the core wants them."""
+        return Rules(
+            AccountRules(
+                grace_days=self.grace_days,
+                ledger_days=self.ledger_days,
+                default_dpd=self.default_dpd,
+                probation_days=self.probation_days,
+                materiality_minor=self.materiality_amount * MINOR_UNITS,
+                materiality_percent=self.materiality_percent,
+            ),
+            StrategyRules(self.settlement_from, self.recovery_above, self.relax_margin),
+        )
+
+    def policy(self) -> Policy:
+        """The thresholds in force and the cost table they are judged by."""
+        return Policy(
+            self.rules().strategy,
+            CostTable(
+                contact=self.cost_contact,
+                settlement=self.cost_settlement,
+                recovery=self.cost_recovery,
+                loss=self.cost_loss,
+                settlement_saves=self.settlement_saves,
+                recovery_saves=self.recovery_saves,
+            ),
+        )

@@ -1,0 +1,175 @@
+"""All that the topics still hold of one borrower, read on demand and without a consumer group."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from pydantic import ValidationError
+
+from streams.account.codec import BorrowerState, decode_state
+from streams.contracts.actions import Action
+from streams.contracts.events import LoanOpened
+from streams.contracts.labels import Label
+from streams.contracts.records import Record
+from streams.contracts.topics import ACTIONS, EVENTS, LABELS, changelog_name
+from streams.decide import Rules
+from streams.history.retell import Timeline, retell
+from streams.kafka.admin import partitions_of
+from streams.kafka.connection import Connection
+
+_log = logging.getLogger(__name__)
+# More than a lifetime of repayments and business days; what is older is left out, and said to be.
+_MOST_RECORDS = 20_000
+_MOST_ROWS = 2_000
+_TICK = b'"day_closed"'
+_Sent = TypeVar("_Sent", Action, Label)
+
+
+class UnknownBorrowerError(ValueError):
+    """No state of such a borrower is in the account table."""
+
+
+@dataclass(frozen=True)
+class BorrowerHistory:
+    """A borrower as the topics tell it.
+
+    `state` is the newest row of the account table, `rows` the older ones that compaction has left, oldest first.
+    `begins` is None when the timeline starts with the first loan's opening, else the time from which on it is told.
+    """
+
+    state: BorrowerState
+    rows: list[BorrowerState]
+    timeline: Timeline
+    begins: datetime | None
+    actions: list[Action]
+    labels: list[Label]
+
+
+async def read_history(
+    kafka: Connection,
+    application: str,
+    rules: Rules,
+    borrower_id: str,
+    most: int,
+    row_at: TopicPartition | None = None,
+    row_offset: int = 0,
+) -> BorrowerHistory:
+    """Read a borrower's state and what led to it.
+
+    Of each partition of events, actions and labels the newest `most` records are searched. The whole changelog is
+    searched for the state, unless the caller knows where the newest row stands. Raises `UnknownBorrowerError`,
+    `TopicError` if a topic is missing, `BrokerAwayError` without Kafka, and aiokafka's errors if it goes away.
+    """
+    key = borrower_id.encode()
+    changelog = await partitions_of(kafka, changelog_name(application))
+    others = await partitions_of(kafka, ACTIONS, LABELS)
+    consumer = kafka.consumer(auto_offset_reset="earliest")
+    try:
+        await kafka.start(consumer)
+        rows = await _rows(consumer, changelog, key, most, row_at, row_offset)
+        if not rows:
+            raise UnknownBorrowerError(f"no borrower {borrower_id} is known: ids are case-sensitive")
+        state = max(rows, key=lambda row: row.applied_offset)
+        found = await _scan(
+            consumer,
+            await _newest(consumer, [TopicPartition(EVENTS, state.partition), *others], most),
+            lambda m: m.key == key or (m.topic == EVENTS and (m.key is None or _TICK in (m.value or b""))),
+            _MOST_RECORDS,
+        )
+    finally:
+        await consumer.stop()
+    records = [Record(m.partition, m.offset, m.key, m.value, m.timestamp) for m in found if m.topic == EVENTS]
+    # In a thread, so that a long past does not hold up whoever else is served.
+    timeline, begins = await asyncio.to_thread(_timeline, borrower_id, records, rows, state, rules)
+    return BorrowerHistory(
+        state=state,
+        rows=rows,
+        timeline=timeline,
+        begins=begins,
+        actions=list({each.action_id: each for each in _valid(Action, found, ACTIONS)}.values()),
+        labels=list({(each.origin_partition, each.order): each for each in _valid(Label, found, LABELS)}.values()),
+    )
+
+
+def _timeline(
+    borrower_id: str, records: list[Record], rows: list[BorrowerState], state: BorrowerState, rules: Rules
+) -> tuple[Timeline, datetime | None]:
+    timeline = retell(borrower_id, records, None, rules)
+    opened = {past.event.loan_id for past in timeline.events if isinstance(past.event, LoanOpened)}
+    if opened >= {loan.loan_id for loan in state.account.loans}:
+        return _until(state, timeline), None
+    # An opening lies before what was searched: the oldest state that is left tells how things stood then.
+    oldest = min(rows, key=lambda row: row.applied_offset)
+    since = [record.timestamp_ms for record in records if record.offset > oldest.applied_offset]
+    begins = datetime.fromtimestamp(since[0] / 1000, UTC) if since else datetime.now(UTC)
+    return _until(state, retell(borrower_id, records, oldest, rules)), begins
+
+
+def _until(state: BorrowerState, timeline: Timeline) -> Timeline:
+    """Events are read a moment after the state: days that it has not reached yet are left for the next reading."""
+    return timeline._replace(days=[point for point in timeline.days if point.day <= state.account.as_of])
+
+
+async def _rows(
+    consumer: AIOKafkaConsumer,
+    changelog: list[TopicPartition],
+    key: bytes,
+    most: int,
+    at: TopicPartition | None,
+    offset: int,
+) -> list[BorrowerState]:
+    if at is None:
+        starts = await consumer.beginning_offsets(changelog)
+    else:
+        starts = {at: min(offset, (await _newest(consumer, [at], most))[at])}
+    rows = []
+    for message in await _scan(consumer, starts, lambda m: m.key == key and m.value is not None, _MOST_ROWS):
+        try:
+            rows.append(decode_state(message.value))
+        except msgspec.MsgspecError:
+            _log.warning("%s-%d@%d is no state", message.topic, message.partition, message.offset)
+    return rows
+
+
+async def _newest(
+    consumer: AIOKafkaConsumer, parts: Collection[TopicPartition], most: int
+) -> dict[TopicPartition, int]:
+    begins, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
+    return {part: max(begins[part], ends[part] - most) for part in parts}
+
+
+async def _scan(
+    consumer: AIOKafkaConsumer,
+    starts: Mapping[TopicPartition, int],
+    wanted: Callable[[ConsumerRecord], bool],
+    most: int,
+) -> list[ConsumerRecord]:
+    """The newest `most` wanted records of each topic from the starts to where the partitions end now."""
+    consumer.assign(list(starts))
+    for part, offset in starts.items():
+        consumer.seek(part, offset)
+    ends = await consumer.end_offsets(list(starts))
+    found: dict[str, deque[ConsumerRecord]] = {part.topic: deque(maxlen=most) for part in starts}
+    while any([await consumer.position(part) < end for part, end in ends.items()]):
+        for part, messages in (await consumer.getmany(timeout_ms=200)).items():
+            found[part.topic].extend(filter(wanted, messages))
+    return [message for each in found.values() for message in each]
+
+
+def _valid(kind: type[_Sent], found: list[ConsumerRecord], topic: str) -> list[_Sent]:
+    valid: list[_Sent] = []
+    for message in found:
+        if message.topic == topic:
+            try:
+                valid.append(kind.model_validate_json(message.value or b""))
+            except ValidationError:
+                _log.warning("%s-%d@%d is not valid", topic, message.partition, message.offset)
+    return valid

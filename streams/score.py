@@ -1,0 +1,123 @@
+"""The models in force, asked for many rows in one call: a single row through a forest costs as much as hundreds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.serving.blend import combine
+from models.serving.contenders import RECIPES
+from models.serving.forest import Forest
+from models.serving.linear import LinearScorer, SnapshotError
+from models.serving.segments import Segmenter
+from streams.contracts.feature_names import FEATURE_NAMES, SEED_FEATURE_NAMES, columns
+from streams.contracts.snapshots import ModelSnapshot
+from streams.contracts.vocabulary import Segment
+from streams.strategy import ModelVersions
+
+_LEARNT_COLUMNS = columns(FEATURE_NAMES)
+_SEED_COLUMNS = columns(SEED_FEATURE_NAMES)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Probabilities of n rows: the forest's, the served online model's, their blend, and every contender's.
+
+    And the segment of each row.
+    """
+
+    forest: NDArray[np.float64]
+    online: NDArray[np.float64]
+    blend: NDArray[np.float64]
+    contenders: Mapping[str, NDArray[np.float64]]
+    segments: Sequence[Segment | None]
+
+
+@dataclass(frozen=True)
+class OnlineBook:
+    """The online models as the learner last published them; `weight` is the champion's share of the blend."""
+
+    scorers: Mapping[str, LinearScorer]
+    champion: str
+    weight: float
+    labels_learnt: int
+
+    @classmethod
+    def from_snapshot(cls, snapshot: ModelSnapshot) -> OnlineBook:
+        """The contenders this riskmon knows. Raises `SnapshotError` if they do not fit its recipes."""
+        scorers = {
+            recipe.name: LinearScorer.from_snapshot(recipe, FEATURE_NAMES, snapshot.contenders[recipe.name])
+            for recipe in RECIPES
+            if recipe.name in snapshot.contenders
+        }
+        if snapshot.champion not in scorers:
+            raise SnapshotError(f"{snapshot.champion}: this riskmon has no such recipe")
+        return cls(scorers, snapshot.champion, snapshot.online_weight, snapshot.labels_learnt)
+
+
+@dataclass(frozen=True)
+class ScoreBook:
+    """The forest with its segments and, once the learner has published them, the newest online models.
+
+    Without a forest every score is 0 and no segment is known: so is history gathered to train the first forest.
+    """
+
+    forest: Forest | None
+    segmenter: Segmenter | None = None
+    online: OnlineBook | None = None
+
+    def with_snapshot(self, snapshot: ModelSnapshot) -> ScoreBook:
+        """The same forest beside newer online models."""
+        return replace(self, online=OnlineBook.from_snapshot(snapshot))
+
+    @property
+    def versions(self) -> ModelVersions:
+        """What labels and actions say of the models that made them."""
+        return ModelVersions(
+            self.forest.version if self.forest else "none", self.online.labels_learnt if self.online else 0
+        )
+
+    @property
+    def online_weight(self) -> float:
+        """The online model's share of the blend, 0 while it takes no part."""
+        return self.online.weight if self.online else 0.0
+
+    def score(self, rows: Sequence[tuple[float, ...]]) -> Scores:
+        """Score n rows in the order of `ROW_NAMES`. Without an online model its probability reads as the forest's."""
+        table = np.array(rows, dtype=np.float64)
+        forest = self.forest.predict(table[:, self._forest_columns]) if self.forest else np.zeros(len(rows))
+        segments = self.segmenter.assign(table[:, _SEED_COLUMNS]) if self.segmenter else [None] * len(rows)
+        if self.online is None:
+            return Scores(forest, forest, forest, {}, segments)
+        learnt = table[:, _LEARNT_COLUMNS]
+        contenders = {name: scorer.predict(learnt) for name, scorer in self.online.scorers.items()}
+        served = contenders[self.online.champion]
+        return Scores(forest, served, combine(forest, served, self.online.weight), contenders, segments)
+
+    def contributions(self, rows: Sequence[tuple[float, ...]]) -> tuple[float, list[list[float]]]:
+        """The base probability, and what each of `ROW_NAMES` added to it in each row's blended score.
+
+        Both models' own contributions, weighted as the blend weights the models; with the base they add up to it.
+        """
+        asked = np.array(rows, dtype=np.float64)
+        base = 0.0
+        parts: NDArray[np.float64] = np.zeros(asked.shape)
+        if self.forest is not None:
+            base, forest_parts = self.forest.contributions(asked[:, self._forest_columns])
+            parts[:, self._forest_columns] = forest_parts
+        if self.online is not None:
+            weight, served = self.online.weight, self.online.scorers[self.online.champion]
+            online_base, online_parts = served.contributions(asked[:, _LEARNT_COLUMNS])
+            base = (1 - weight) * base + weight * online_base
+            parts *= 1 - weight
+            parts[:, _LEARNT_COLUMNS] += weight * online_parts
+        told: list[list[float]] = parts.tolist()
+        return base, told
+
+    @cached_property
+    def _forest_columns(self) -> list[int]:
+        return columns(self.forest.feature_names) if self.forest else []

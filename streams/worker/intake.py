@@ -1,0 +1,148 @@
+"""Events taken out of Faust's consumer as they are fetched: runs of records, not one message at a time.
+
+Faust carries each message through two tasks, a queue, a stream and an acknowledgement of its own, which costs more than
+all that is decided with it. Group membership, assignment, seeking, the table's recovery and its standby copies stay
+Faust's; only records of the events topic leave its path here, and the worker commits their offsets itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from faust.transport.drivers import aiokafka
+from faust.types import TP
+
+from streams.contracts.records import Record
+from streams.contracts.topics import EVENTS
+
+# A rebalance waits for the fetch in flight.
+_FETCH_SECONDS = 0.25
+
+
+class Run(NamedTuple):
+    """Consecutive records of one partition, fetched under one generation of the consumer group."""
+
+    partition: int
+    generation: int
+    records: list[Record]
+
+
+class Intake:
+    """What was fetched and not yet taken, in order; a partition with `most_waiting` records or more is full."""
+
+    def __init__(self, most_waiting: int) -> None:
+        self._most_waiting = most_waiting
+        self._runs: deque[Run] = deque()
+        self._waiting: Counter[int] = Counter()
+        self._filled = asyncio.Event()
+        self._drained = asyncio.Event()
+
+    def put(self, run: Run) -> None:
+        """Add a run behind all others."""
+        self._runs.append(run)
+        self._waiting[run.partition] += len(run.records)
+        self._filled.set()
+
+    async def filled(self) -> None:
+        """Wait until there is something to take."""
+        await self._filled.wait()
+
+    def take(self, most: int) -> list[Run]:
+        """Take out up to `most` records, oldest run first; what is left of a run goes first next time."""
+        taken: list[Run] = []
+        while self._runs and most > 0:
+            run = self._runs.popleft()
+            if len(run.records) > most:
+                self._runs.appendleft(run._replace(records=run.records[most:]))
+                run = run._replace(records=run.records[:most])
+            taken.append(run)
+            most -= len(run.records)
+            self._waiting[run.partition] -= len(run.records)
+        if not self._runs:
+            self._filled.clear()
+        self._drained.set()
+        return taken
+
+    def clear(self) -> None:
+        """Forget what is waiting: after a rebalance it is fetched again by its partition's owner."""
+        self._runs.clear()
+        self._waiting.clear()
+        self._filled.clear()
+        self._drained.set()
+
+    def is_full(self, partition: int) -> bool:
+        """Whether the partition should not be fetched from for now."""
+        return self._waiting[partition] >= self._most_waiting
+
+    async def drained(self, seconds: float) -> None:
+        """Wait until something is taken, so long at most."""
+        self._drained.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._drained.wait()
+        except TimeoutError:
+            return
+
+
+class IntakeConsumer(aiokafka.Consumer):  # type: ignore[misc]
+    """Faust's consumer, which gives the records of the events topic to the app's `intake`.
+
+    What a fetch brings across a rebalance is dropped, but the client has moved past it; and Faust's own seek moves only
+    partitions that have a commit. So a worker that takes over partitions calls `stand_at` before anything is fetched.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._no_fetch = asyncio.Event()
+        self._no_fetch.set()
+
+    async def stand_at(self, committed: Mapping[int, int], partitions: Iterable[int]) -> None:
+        """Stop the flow, let a fetch in flight end, and read next at the commits, or at the beginning without one.
+
+        Faust sets the flow going again. Raises `IllegalStateError` if the partitions have been given away meanwhile.
+        """
+        self.stop_flow()
+        await self._no_fetch.wait()
+        tps = [TP(EVENTS, partition) for partition in partitions]
+        begins = await self.earliest_offsets(*tps) if tps else {}
+        await self.seek_wait({tp: committed.get(tp.partition, begins[tp]) for tp in tps})
+
+    async def seek_wait(self, partitions: Mapping[TP, int | None]) -> None:
+        """Seek, and read from its beginning what has no offset: so Faust asks when rebalances follow closely."""
+        await super().seek_wait({tp: max(offset or 0, 0) for tp, offset in partitions.items()})
+
+    async def _getmany(self, active_partitions: set[TP], timeout: float) -> dict[TP, list[Any]]:
+        intake: Intake = self.app.intake
+        # A copy: Faust empties its set while a fetch waits, and to the client an empty one means all partitions.
+        wanted = {tp for tp in active_partitions if tp.topic != EVENTS or not intake.is_full(tp.partition)}
+        if not wanted:
+            await intake.drained(timeout)
+            return {}
+        generation = self.app.consumer_generation_id
+        self._no_fetch.clear()
+        try:
+            fetched: dict[TP, list[Any]] = await super()._getmany(wanted, min(timeout, _FETCH_SECONDS))
+        finally:
+            self._no_fetch.set()
+        is_current = self.flow_active and generation == self.app.consumer_generation_id
+        for tp in [tp for tp in fetched if tp.topic == EVENTS]:
+            records = fetched.pop(tp)
+            if is_current:
+                intake.put(Run(tp.partition, generation, [_record(each) for each in records]))
+        return fetched
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's alarm about streams that stand still would always ring; riskmon's own watches the lag."""
+
+
+class IntakeTransport(aiokafka.Transport):  # type: ignore[misc]
+    """Faust's way to Kafka with that consumer."""
+
+    Consumer = IntakeConsumer
+
+
+def _record(fetched: Any) -> Record:
+    return Record(fetched.partition, fetched.offset, fetched.key, fetched.value, fetched.timestamp)

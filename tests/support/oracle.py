@@ -1,0 +1,63 @@
+"""The oracle: what the stream left on its topics against the pure core in a plain loop over the events topic."""
+
+from pathlib import Path
+
+from models.serving import store
+from streams.account.codec import CLOCK_PREFIX, decode_state
+from streams.contracts.actions import Action
+from streams.contracts.records import DeadLetter
+from streams.contracts.topics import ACTIONS, DEADLETTER, EVENTS, changelog_name
+from streams.decide import Rules
+from streams.history.offline import run_offline
+from streams.kafka.connection import Connection
+from streams.score import ScoreBook
+from tests.support.processes import read_all, read_messages
+
+
+async def assert_as_uninterrupted(kafka: Connection, model: Path) -> tuple[dict[str, Action], list[DeadLetter]]:
+    """Every state, action and dead letter is there, and nothing else; returns the actions by id and the refusals."""
+    expected: dict[str, bytes] = {}
+    served = store.load(model)
+    book = ScoreBook(served.forest, served.segmenter)
+    results = list(run_offline(await read_all(kafka, EVENTS), book, Rules(), expected))
+    await _assert_states(kafka, expected)
+    sent = await _actions_by_id(kafka)
+    decided = {action.action_id: _undated(action) for result in results for action in result.actions}
+    assert sent.keys() == decided.keys()
+    for name, action in sent.items():
+        assert action == decided[name]
+    refused = [letter for result in results for letter in result.dead_letters]
+    assert await _dead_letter_origins(kafka) == {(each.record.partition, each.record.offset) for each in refused}
+    return sent, refused
+
+
+async def _assert_states(kafka: Connection, expected: dict[str, bytes]) -> None:
+    rows = {(r.key or b"").decode(): r.value for r in await read_all(kafka, changelog_name("riskmon"))}
+    borrowers = {key for key in expected if not key.startswith(CLOCK_PREFIX)}
+    assert {key for key in rows if not key.startswith(CLOCK_PREFIX)} == borrowers
+    for key in borrowers:
+        found, wanted = decode_state(rows[key] or b""), decode_state(expected[key])
+        assert (found.account, found.watch) == (wanted.account, wanted.watch)
+        assert found.applied_offset == wanted.applied_offset
+
+
+async def _actions_by_id(kafka: Connection) -> dict[str, Action]:
+    sent: dict[str, Action] = {}
+    for record in await read_all(kafka, ACTIONS):
+        action = _undated(Action.model_validate_json(record.value or b""))
+        assert sent.setdefault(action.action_id, action) == action
+    return sent
+
+
+def _undated(action: Action) -> Action:
+    # The decision's own time differs from run to run; all else must not.
+    return action.model_copy(update={"decided_at": action.occurred_at, "published_at": action.occurred_at})
+
+
+async def _dead_letter_origins(kafka: Connection) -> set[tuple[int, int]]:
+    origins = set()
+    for message in await read_messages(kafka, DEADLETTER):
+        headers = {name: value.decode() for name, value in message.headers}
+        assert headers["riskmon-reason"]
+        origins.add((int(headers["riskmon-partition"]), int(headers["riskmon-offset"])))
+    return origins
