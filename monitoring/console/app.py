@@ -34,15 +34,6 @@ from streams.contracts.vocabulary import Strategy
 _HERE = Path(__file__).parent
 _SUGGESTIONS = 12
 _LONGEST_TEXT = 100
-_HEADERS = {
-    # Everything comes from here, and nothing is inline: a hostile id that slipped through as markup could do nothing.
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 PAGES = {
     "/": ("overview", "Overview"),
     "/actions": ("actions", "Actions"),
@@ -56,10 +47,17 @@ PAGES = {
 def serving_console(settings: Settings) -> Iterator[str]:
     """Serve the console where the settings say while the block runs; yields the URL.
 
-    Raises `monitoring.web.WebError` if the port is taken, or a token is needed and missing.
+    Raises `monitoring.health.web.WebError` if the port is taken, or a token is needed and missing.
     """
     stopping = threading.Event()
-    app = guarded(Console(settings, stopping).app, settings.console_host, settings.web_token, login=True, open_paths=())
+    app = guarded(
+        Console(settings, stopping).app,
+        settings.console_host,
+        settings.web_token,
+        token_setting="RISKMON_WEB_TOKEN",
+        login=True,
+        open_paths=(),
+    )
     with serving(app, settings.console_host, settings.console_port, "the console") as url:
         try:
             yield url
@@ -84,7 +82,6 @@ class Console:
                 Route("/borrowers", self._suggest),
                 Mount("/static", StaticFiles(directory=_HERE / "static")),
             ],
-            middleware=[Middleware(_SafeHeaders)],
             lifespan=self._lifespan,
         )
 
@@ -137,21 +134,6 @@ class Console:
                 last = data
                 yield {"data": data}
             await asyncio.sleep(REFRESH_SECONDS)
-
-
-class _SafeHeaders:
-    """Adds the headers that keep a browser from running or leaking anything."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
-            await send(message)
-
-        await self._app(scope, receive, send_safely)
 
 
 def _filter(asked: QueryParams) -> ActionFilter:

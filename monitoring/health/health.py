@@ -66,16 +66,26 @@ def health_app(health: Health) -> Starlette:
     async def readyz(_: Request) -> Response:
         return _verdict("ready", health.not_ready())
 
-    return Starlette(routes=[Route("/metrics", _metrics), Route("/healthz", healthz), Route("/readyz", readyz)])
+    app = Starlette(routes=[Route("/metrics", _metrics), Route("/healthz", healthz), Route("/readyz", readyz)])
+    # It would name the scheme of this server, not that of the proxy in front of it.
+    app.router.redirect_slashes = False
+    return app
 
 
 @contextmanager
 def serving_health(settings: Settings, health: Health) -> Iterator[str]:
     """Serve metrics and health where the settings say while the block runs; yields the URL.
 
-    Beyond this machine /metrics asks for the web token. Raises `monitoring.web.WebError` if it cannot be served so.
+    Beyond this machine /metrics asks for a token. Raises `monitoring.health.web.WebError` if it cannot be served so.
     """
-    app = guarded(health_app(health), settings.metrics_host, settings.web_token, login=False, open_paths=_OPEN_PATHS)
+    app = guarded(
+        health_app(health),
+        settings.metrics_host,
+        settings.metrics_token,
+        token_setting="RISKMON_METRICS_TOKEN",
+        login=False,
+        open_paths=_OPEN_PATHS,
+    )
     with serving(app, settings.metrics_host, settings.metrics_port, "the metrics server") as url:
         yield url
 

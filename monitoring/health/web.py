@@ -1,14 +1,12 @@
 """An ASGI app served from a thread of its own, and who may read it.
 
 On a loopback address everybody on this machine may, but only under a loopback name, so that no foreign web page reads
-it through a name of its own (DNS rebinding). On any other address a token is asked for; the transport is plain HTTP,
-so TLS belongs in front of it.
+it through a name of its own (DNS rebinding). On any other address, and of what a proxy passes on, a token is asked for;
+the transport is plain HTTP, so TLS belongs in front of it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import ipaddress
 import socket
 import threading
@@ -20,17 +18,15 @@ import uvicorn
 from pydantic import SecretStr
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from monitoring.health.login import LOGIN_PATH, Login, is_same
+from monitoring.health.safe_headers import SafeHeaders
+
 _LOOPBACK_NAMES = ["localhost", "127.0.0.1", "::1", "[::1]"]
-_COOKIE = "riskmon-session"
-_LOGIN_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>riskmon</title>
-<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">
-<h1>riskmon</h1><form method="get"><label>Token <input name="token" type="password" autofocus required></label>
-<button>Log in</button></form></html>
-"""
+_PROXY_HEADERS = {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"}
 _START_SECONDS = 10
 _STOP_SECONDS = 2
 
@@ -47,7 +43,13 @@ def serving(app: ASGIApp, host: str, port: int, what: str) -> Iterator[str]:
     """
     listener = _listen(host, port, what)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=_STOP_SECONDS
+        app,
+        # The guard looks at HTTP: there is no other way in.
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_STOP_SECONDS,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name=what, daemon=True)
@@ -60,65 +62,70 @@ def serving(app: ASGIApp, host: str, port: int, what: str) -> Iterator[str]:
         thread.join(2 * _STOP_SECONDS)
 
 
-def guarded(app: ASGIApp, host: str, token: SecretStr | None, *, login: bool, open_paths: Collection[str]) -> ASGIApp:
+def guarded(
+    app: ASGIApp,
+    host: str,
+    token: SecretStr | None,
+    *,
+    token_setting: str,
+    login: bool,
+    open_paths: Collection[str],
+) -> ASGIApp:
     """`app` behind the access rule of the address it is served on; `open_paths` need no token anywhere.
 
-    With `login` a browser may give the token once as `?token=` and goes on with a cookie. Raises `WebError` where a
-    token is needed and there is none.
+    With `login` a browser may give the token once in a form and goes on with a cookie. Raises `WebError`, which names
+    `token_setting`, where a token is needed and there is none.
     """
+    by_token = _TokenGuard(app, token, frozenset(open_paths), login=login) if token else None
     if _is_loopback(host):
-        return TrustedHostMiddleware(app, _LOOPBACK_NAMES, www_redirect=False)
-    if token is None:
-        raise WebError(f"{host} is not a loopback address: set RISKMON_WEB_TOKEN, which readers must then present")
-    return _TokenGuard(app, token.get_secret_value(), frozenset(open_paths), login=login)
+        refuse = PlainTextResponse(f"through a proxy this is served only with a token: set {token_setting}\n", 403)
+        local = TrustedHostMiddleware(app, _LOOPBACK_NAMES, www_redirect=False)
+        return SafeHeaders(_LocalGuard(local, by_token or refuse))
+    if by_token is None:
+        raise WebError(f"{host} is not a loopback address: set {token_setting}, which readers must then present")
+    return SafeHeaders(by_token)
+
+
+class _LocalGuard:
+    """Tells those on this machine from those whom a proxy on it passes on: these come from anywhere."""
+
+    def __init__(self, local: ASGIApp, proxied: ASGIApp) -> None:
+        self._local = local
+        self._proxied = proxied
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_proxied = scope["type"] == "http" and not _PROXY_HEADERS.isdisjoint(name for name, _ in scope["headers"])
+        await (self._proxied if is_proxied else self._local)(scope, receive, send)
 
 
 class _TokenGuard:
     """Lets a request through that bears the token, or the cookie a login gave for it."""
 
-    def __init__(self, app: ASGIApp, token: str, open_paths: frozenset[str], *, login: bool) -> None:
+    def __init__(self, app: ASGIApp, token: SecretStr, open_paths: frozenset[str], *, login: bool) -> None:
         self._app = app
-        self._token = token
+        self._token = token.get_secret_value()
         self._open_paths = open_paths
-        self._login = login
-        # The cookie proves that the token was known, and does not give it away.
-        self._session = hmac.new(token.encode(), _COOKIE.encode(), hashlib.sha256).hexdigest()
+        self._login = Login(token) if login else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app: ASGIApp = self._app
         if scope["type"] == "http" and scope["path"] not in self._open_paths:
-            app = self._answer(Request(scope)) or self._app
+            app = self._app_for(Request(scope))
         await app(scope, receive, send)
 
-    def _answer(self, request: Request) -> Response | None:
-        """The answer that takes the app's place; None lets the request through."""
-        if self._login and "token" in request.query_params and _same(request.query_params["token"], self._token):
-            return self._logged_in(request)
-        if self._bears_token(request) or self._has_session(request):
-            return None
-        headers = {"WWW-Authenticate": 'Bearer realm="riskmon"'}
+    def _app_for(self, request: Request) -> ASGIApp:
+        """The app, or the answer that takes its place."""
+        if self._login and request.scope["path"] == LOGIN_PATH:
+            return Route(LOGIN_PATH, self._login.answer, methods=["GET", "POST"]).handle
+        if self._bears_token(request) or (self._login and self._login.admits(request)):
+            return self._app
         if self._login and "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(_LOGIN_PAGE, 401, headers)
-        return PlainTextResponse("a token is needed\n", 401, headers)
-
-    def _logged_in(self, request: Request) -> Response:
-        answer = RedirectResponse(str(request.url.remove_query_params("token")), 303)
-        answer.set_cookie(
-            _COOKIE, self._session, httponly=True, samesite="strict", secure=request.url.scheme == "https"
-        )
-        return answer
+            return self._login.ask(request)
+        return PlainTextResponse("a token is needed\n", 401, {"WWW-Authenticate": 'Bearer realm="riskmon"'})
 
     def _bears_token(self, request: Request) -> bool:
         kind, _, given = request.headers.get("authorization", "").partition(" ")
-        return kind.lower() == "bearer" and _same(given, self._token)
-
-    def _has_session(self, request: Request) -> bool:
-        return self._login and _same(request.cookies.get(_COOKIE, ""), self._session)
-
-
-def _same(given: str, wanted: str) -> bool:
-    # In constant time, so that the time of an answer does not tell how much of a guess was right.
-    return hmac.compare_digest(given.encode(), wanted.encode())
+        return kind.lower() == "bearer" and is_same(given, self._token)
 
 
 def _is_loopback(host: str) -> bool:

@@ -150,7 +150,7 @@ class _Demo:
             await asyncio.sleep(_REFRESH_SECONDS)
 
     async def _scraped(self) -> Samples:
-        return await asyncio.to_thread(scrape, self._metrics_port, self._settings.web_token)
+        return await asyncio.to_thread(scrape, self._metrics_port, self._settings.metrics_token)
 
     async def _mind(self, children: dict[str, subprocess.Popen[bytes]]) -> None:
         while True:

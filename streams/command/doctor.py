@@ -176,8 +176,8 @@ def metrics_port(settings: Settings) -> Finding:
     """Whether /metrics can be served: the port is free, and beyond this machine there is a token."""
     host, port = settings.metrics_host, settings.metrics_port
     subject = f"port {port}"
-    if host not in ("127.0.0.1", "::1", "localhost") and settings.web_token is None:
-        return Finding(subject, Verdict.WRONG, f"{host} is served only with a token", "set RISKMON_WEB_TOKEN")
+    if host not in ("127.0.0.1", "::1", "localhost") and settings.metrics_token is None:
+        return Finding(subject, Verdict.WRONG, f"{host} is served only with a token", "set RISKMON_METRICS_TOKEN")
     if not _is_taken(host, port):
         return Finding(subject, Verdict.OK, f"free for /metrics on {host}")
     if _is_riskmon(port):

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -56,11 +56,15 @@ class Settings(BaseSettings):
     model_dir: Path | None = Field(None, description="The forest's folder; by default `forest` below home.")
     metrics_host: str = Field("127.0.0.1", description="Address on which /metrics listens.")
     metrics_port: int = Field(9464, ge=0, le=65535, description="Port of /metrics; 0 picks a free one.")
+    metrics_token: SecretStr | None = Field(
+        None, min_length=16, description="Who reads /metrics presents it, except on a loopback address."
+    )
     web_token: SecretStr | None = Field(
-        None, min_length=16, description="Readers of /metrics and the console present it, except on a loopback address."
+        None, min_length=16, description="Who reads the console presents it, except on a loopback address."
     )
     console_host: str = Field("127.0.0.1", description="Address on which the console listens.")
     console_port: int = Field(8080, ge=0, le=65535, description="Port of the console; 0 picks a free one.")
+    console_live_pages: int = Field(50, ge=1, le=1000, description="Most pages that follow the stream at a time.")
     console_borrowers: int = Field(250_000, ge=1, description="Most borrowers the console counts, some 220 bytes each.")
     console_actions: int = Field(5_000, ge=100, le=100_000, description="Newest actions the console keeps.")
     history_records: int = Field(
@@ -118,6 +122,13 @@ class Settings(BaseSettings):
             *([SecretsSettingsSource(settings_cls, Path(secrets))] if secrets else []),
             *([TomlConfigSettingsSource(settings_cls, Path(file))] if file else []),
         )
+
+    @model_validator(mode="after")
+    def _tokens_differ(self) -> Self:
+        if self.web_token is not None and self.web_token == self.metrics_token:
+            # Prometheus would hold the key to every borrower's page.
+            raise ValueError("web_token and metrics_token must differ")
+        return self
 
     @property
     def forest_dir(self) -> Path:

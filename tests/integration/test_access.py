@@ -192,9 +192,14 @@ async def test_a_wrong_password_and_a_missing_one_are_said(secure: SecureBroker)
 
 
 def test_config_shows_no_secret() -> None:
-    secrets = {"RISKMON_SASL_PASSWORD": "hush-hush", "RISKMON_WEB_TOKEN": "hush-hush-hush-hush"}
+    secrets = {
+        "RISKMON_SASL_PASSWORD": "hush-hush",
+        "RISKMON_WEB_TOKEN": "hush-hush-hush-hush",
+        "RISKMON_METRICS_TOKEN": "hush-hush-hush-hush-hush",
+    }
     env = os.environ | secrets | {"COLUMNS": "200"}
     shown = subprocess.run([*COMMAND, "config"], env=env, capture_output=True, text=True, check=True).stdout
     assert "sasl_password" in shown
     assert "web_token" in shown
+    assert "metrics_token" in shown
     assert "hush" not in shown

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,8 +12,10 @@ from pydantic import SecretStr, ValidationError
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
+from monitoring.console.app import serving_console
 from monitoring.health.health import Health, health_app, serving_health
 from monitoring.health.web import WebError, guarded, serving
+from monitoring.terminal.scrape import scrape
 from streams.config.settings import Settings
 
 TOKEN = SecretStr("a-token-of-some-length")
@@ -23,9 +26,11 @@ async def _secret(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @contextmanager
-def _guarded_client(*, login: bool) -> Iterator[httpx.Client]:
+def _guarded_client() -> Iterator[httpx.Client]:
     # Guarded as on an address that others reach, served on one that the test reaches.
-    app = guarded(_secret, "0.0.0.0", TOKEN, login=login, open_paths=["/healthz"])
+    app = guarded(
+        _secret, "0.0.0.0", TOKEN, token_setting="RISKMON_METRICS_TOKEN", login=False, open_paths=["/healthz"]
+    )
     with serving(app, "127.0.0.1", 0, "the test") as url, httpx.Client(base_url=url) as client:
         yield client
 
@@ -52,43 +57,59 @@ def test_metrics_are_served_to_prometheus_and_to_people() -> None:
 
 
 def test_a_token_is_needed_beyond_this_machine() -> None:
-    with _guarded_client(login=False) as client:
+    with _guarded_client() as client:
         assert client.get("/").status_code == 401
         assert client.get("/", headers={"Authorization": "Bearer wrong"}).status_code == 401
         assert client.get("/", headers={"Authorization": b"Bearer \xe9\xff"}).status_code == 401
         assert client.get("/", headers={"Authorization": f"Bearer {TOKEN.get_secret_value()}"}).text == "secret"
-        # Only the console takes a token from the address.
+        # Neither the address nor a form takes the token here.
         assert client.get("/", params={"token": TOKEN.get_secret_value()}).status_code == 401
+        assert client.post("/login", data={"token": TOKEN.get_secret_value()}).status_code == 401
         assert client.get("/healthz").status_code == 200
-
-
-def test_a_browser_logs_in_once() -> None:
-    with _guarded_client(login=True) as client:
-        asked = client.get("/", params={"token": "wrong"}, headers={"Accept": "text/html"})
-        assert asked.status_code == 401
-        assert 'name="token"' in asked.text
-        answer = client.get("/actions", params={"token": TOKEN.get_secret_value(), "strategy": "none"})
-        assert answer.status_code == 303
-        assert answer.headers["location"].endswith("/actions?strategy=none")
-        cookie = answer.headers["set-cookie"].lower()
-        assert "httponly" in cookie
-        assert "samesite=strict" in cookie
-        assert TOKEN.get_secret_value() not in cookie
-        assert client.get("/actions").text == "secret"
 
 
 def test_no_start_beyond_this_machine_without_a_token() -> None:
     with (
-        pytest.raises(WebError, match=r"0\.0\.0\.0 .* RISKMON_WEB_TOKEN"),
-        serving_health(Settings(metrics_host="0.0.0.0", metrics_port=0), Health()),
+        # The console's token opens the console only.
+        pytest.raises(WebError, match=r"0\.0\.0\.0 .* RISKMON_METRICS_TOKEN"),
+        serving_health(Settings(metrics_host="0.0.0.0", metrics_port=0, web_token=TOKEN), Health()),
     ):
         pass
-    with pytest.raises(ValidationError, match="web_token"):
-        Settings(web_token=SecretStr("short"))
+    with (
+        pytest.raises(WebError, match=r"0\.0\.0\.0 .* RISKMON_WEB_TOKEN"),
+        serving_console(Settings(console_host="0.0.0.0", console_port=0, metrics_token=TOKEN)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("name", ["web_token", "metrics_token"])
+def test_a_token_is_long_and_may_come_from_a_file(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValidationError, match=name):
+        Settings.model_validate({name: "short"})
+    (tmp_path / f"riskmon_{name}").write_text(TOKEN.get_secret_value())
+    monkeypatch.setenv("RISKMON_SECRETS_DIR", str(tmp_path))
+    assert getattr(Settings(), name) == TOKEN
+
+
+def test_one_token_for_both_is_refused() -> None:
+    with pytest.raises(ValidationError, match="must differ"):
+        Settings(web_token=TOKEN, metrics_token=TOKEN)
+
+
+def test_metrics_beyond_this_machine_open_to_their_own_token_only() -> None:
+    settings = Settings(
+        metrics_host="0.0.0.0", metrics_port=0, metrics_token=TOKEN, web_token=SecretStr("the-token-of-the-console")
+    )
+    with serving_health(settings, Health()) as url:
+        port = int(url.rpartition(":")[2])
+        assert scrape(port, settings.metrics_token)
+        assert scrape(port, settings.web_token) == scrape(port, None) == {}
 
 
 def test_a_foreign_name_for_this_machine_is_refused() -> None:
-    app = guarded(_secret, "127.0.0.1", None, login=False, open_paths=())
+    app = guarded(_secret, "127.0.0.1", None, token_setting="RISKMON_METRICS_TOKEN", login=False, open_paths=())
     with serving(app, "127.0.0.1", 0, "the test") as url:
         assert httpx.get(url).text == "secret"
         assert httpx.get(url, headers={"Host": "evil.example"}).status_code == 400

@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from streams.command import doctor
 from streams.command.doctor import TopicFacts, Verdict
@@ -91,5 +92,6 @@ def test_a_port_that_others_use_and_a_missing_token_are_found() -> None:
         taken = other.getsockname()[1]
         assert doctor.metrics_port(Settings(metrics_port=taken)).found == "in use by another program"
     assert doctor.metrics_port(Settings(metrics_port=free_port())).verdict is Verdict.OK
-    beyond = doctor.metrics_port(Settings(metrics_host="0.0.0.0", metrics_port=0))
-    assert (beyond.verdict, beyond.fix) == (Verdict.WRONG, "set RISKMON_WEB_TOKEN")
+    console = SecretStr("the-token-of-the-console")
+    beyond = doctor.metrics_port(Settings(metrics_host="0.0.0.0", metrics_port=0, web_token=console))
+    assert (beyond.verdict, beyond.fix) == (Verdict.WRONG, "set RISKMON_METRICS_TOKEN")
