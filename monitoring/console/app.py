@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sse_starlette import EventSourceResponse
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders, QueryParams
+from starlette.datastructures import QueryParams
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from monitoring.console import views
 from monitoring.console.action_log import ActionFilter
 from monitoring.console.board import Board
-from monitoring.console.borrower_pages import REFRESH_SECONDS, BorrowerPages
+from monitoring.console.borrower_pages import BorrowerPages
 from monitoring.console.feed import Feed
+from monitoring.console.live import REFRESH_SECONDS, AtMost, Shared, event, live
+from monitoring.health.login import session_end
 from monitoring.health.web import guarded, serving
 from streams.config.settings import Settings
 from streams.contracts.vocabulary import Strategy
@@ -74,16 +74,19 @@ class Console:
         self._stopping = stopping
         self._board = Board.empty(settings, _now())
         self._templates = Jinja2Templates(_HERE / "templates")
-        self._borrowers = BorrowerPages(settings, self._board)
+        self._shared = Shared()
+        self._borrowers = BorrowerPages(settings, self._board, self._shared)
         self.app = Starlette(
             routes=[
                 *(Route(path, self._page) for path in PAGES),
-                Route("/live/{page}", self._live),
+                Route("/live/{page}", self._live, middleware=[Middleware(AtMost, most=settings.console_live_pages)]),
                 Route("/borrowers", self._suggest),
-                Mount("/static", StaticFiles(directory=_HERE / "static")),
+                Mount("/static", _OwnFiles(directory=_HERE / "static")),
             ],
             lifespan=self._lifespan,
         )
+        # It would name the scheme of this server, not that of the proxy in front of it.
+        self.app.router.redirect_slashes = False
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -95,7 +98,7 @@ class Console:
             await asyncio.gather(feed, return_exceptions=True)
 
     async def _page(self, request: Request) -> Response:
-        page, title = PAGES[request.url.path]
+        page, title = PAGES[request.scope["path"]]
         context = {
             "page": page,
             "title": title,
@@ -111,29 +114,44 @@ class Console:
         return JSONResponse(self._board.portfolio.ids_like(part, _SUGGESTIONS))
 
     async def _live(self, request: Request) -> Response:
-        page, asked = request.path_params["page"], request.query_params
+        page, asked, end = request.path_params["page"], request.query_params, session_end(request)
+
+        def goes_on() -> bool:
+            return not self._stopping.is_set() and time.time() < end
+
         if page == "borrower":
-            borrower_id = asked.get("id", "")[:_LONGEST_TEXT]
-            return EventSourceResponse(self._borrowers.follow(borrower_id, self._stopping))
+            return live(self._borrowers.follow(asked.get("id", "")[:_LONGEST_TEXT], goes_on))
+        wanted = _filter(asked) if page == "actions" else ActionFilter()
         shown: dict[str, Callable[[], dict[str, Any]]] = {
             "overview": lambda: views.overview(self._board, _now()),
-            "actions": lambda: views.actions(self._board, _now(), _filter(asked)),
+            "actions": lambda: views.actions(self._board, _now(), wanted),
             "models": lambda: views.models(self._board, _now()),
             "stream": lambda: views.stream(self._board, _now()),
         }
         if page not in shown:
             return Response(status_code=404)
-        return EventSourceResponse(self._changes(shown[page]))
+        return live(self._changes((page, wanted), lambda: event(shown[page]()), goes_on))
 
-    async def _changes(self, show: Callable[[], dict[str, Any]]) -> AsyncIterator[dict[str, str]]:
+    async def _changes(
+        self, shown: object, make: Callable[[], bytes], goes_on: Callable[[], bool]
+    ) -> AsyncIterator[bytes]:
         """What the page shows, now and whenever it has changed, at most once a second."""
-        last = ""
-        while not self._stopping.is_set():
-            data = json.dumps(show(), separators=(",", ":"))
-            if data != last:
-                last = data
-                yield {"data": data}
+        last = b""
+        while goes_on():
+            message = self._shared.get(shown, make)
+            if message != last:
+                last = message
+                yield message
             await asyncio.sleep(REFRESH_SECONDS)
+
+
+class _OwnFiles(StaticFiles):
+    """Scripts and styles, which hold nothing of anybody: kept by browsers, and asked for anew by their tag."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        answer = super().file_response(*args, **options)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
 
 
 def _filter(asked: QueryParams) -> ActionFilter:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from monitoring.console import views
 from monitoring.console.board import Board
+from monitoring.console.live import REFRESH_SECONDS, Shared, event
 from monitoring.terminal.borrower import describe
 from streams.config.settings import Settings
 from streams.contracts.topics import changelog_name
@@ -24,27 +23,29 @@ from streams.kafka.admin import TopicError
 from streams.kafka.connection import BrokerAwayError
 
 _log = logging.getLogger(__name__)
-REFRESH_SECONDS = 1.0
 _UNREAD = -2
 
 
 class BorrowerPages:
     """Follows borrowers for any number of pages. One past is read at a time: many readers do not add up to a load."""
 
-    def __init__(self, settings: Settings, board: Board) -> None:
+    def __init__(self, settings: Settings, board: Board, shared: Shared) -> None:
         self._settings = settings
         self._board = board
+        self._shared = shared
         self._reading = asyncio.Lock()
 
-    async def follow(self, borrower_id: str, stopping: threading.Event) -> AsyncIterator[dict[str, str]]:
-        """Messages for one page: the status every second, and the borrower whenever it was read anew."""
+    async def follow(self, borrower_id: str, goes_on: Callable[[], bool]) -> AsyncIterator[bytes]:
+        """Events for one page: the status every second, and the borrower whenever it was read anew."""
         told: dict[str, Any] = {"state": "reading" if borrower_id else "none"}
         reading: asyncio.Task[dict[str, Any]] | None = None
         read_at, pause = _UNREAD, 0.0
         try:
-            while not stopping.is_set():
-                status = views.status(self._board, datetime.now(UTC))
-                yield {"data": json.dumps({"status": status, **told}, separators=(",", ":"))}
+            while goes_on():
+                if told:
+                    yield event({"status": views.status(self._board, datetime.now(UTC)), **told})
+                else:
+                    yield self._shared.get("status", self._status)
                 # Only what is new: the past is large, and the page keeps what it was told.
                 told = {}
                 if borrower_id and reading is None and self._is_due(borrower_id, read_at, pause):
@@ -60,6 +61,9 @@ class BorrowerPages:
         finally:
             if reading is not None:
                 reading.cancel()
+
+    def _status(self) -> bytes:
+        return event({"status": views.status(self._board, datetime.now(UTC))})
 
     def _is_due(self, borrower_id: str, read_at: int, pause: float) -> bool:
         is_newer = self._newest_row(borrower_id) != read_at

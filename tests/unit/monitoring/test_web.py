@@ -83,9 +83,7 @@ def test_no_start_beyond_this_machine_without_a_token() -> None:
 
 
 @pytest.mark.parametrize("name", ["web_token", "metrics_token"])
-def test_a_token_is_long_and_may_come_from_a_file(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_token_is_long_and_may_come_from_a_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValidationError, match=name):
         Settings.model_validate({name: "short"})
     (tmp_path / f"riskmon_{name}").write_text(TOKEN.get_secret_value())

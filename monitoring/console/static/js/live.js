@@ -14,7 +14,8 @@ export function follow(page, show, query = () => "") {
   };
   const open = () => {
     close();
-    source = new EventSource(`/live/${page}${query()}`);
+    const url = `/live/${page}${query()}`;
+    source = new EventSource(url);
     source.onmessage = (message) => {
       const data = JSON.parse(message.data);
       tell(data.status);
@@ -25,13 +26,23 @@ export function follow(page, show, query = () => "") {
       link("lost");
       banner("The console's own server does not answer. What you see may be old; the page tries again by itself.");
       // A refused stream is not tried again by the browser.
-      if (source.readyState === EventSource.CLOSED) setTimeout(() => !document.hidden && open(), 2000);
+      if (source.readyState !== EventSource.CLOSED) return;
+      tellRefusal(url);
+      setTimeout(() => !document.hidden && open(), 2000);
     };
   };
   // Browsers allow few streams to one server: a page nobody sees gives its own up.
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   if (!document.hidden) open();
   return { reopen: open, close };
+}
+
+/** Why a stream was refused, which the browser's own report leaves out. */
+async function tellRefusal(url) {
+  const status = await fetch(url, { method: "HEAD" }).then((answer) => answer.status, () => 0);
+  // The session has ended: in place of the page the server now gives the login form, which leads back here.
+  if (status === 401) location.reload();
+  if (status === 503) banner("As many live pages are open as the console serves. What you see may be old; close another one. The page tries again by itself.");
 }
 
 function tell(status) {
