@@ -21,6 +21,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 PROMETHEUS = yaml.safe_load((ROOT / "monitoring" / "prometheus" / "prometheus.yml").read_text())
 OWN = sorted(name for name, service in SERVICES.items() if service["image"].startswith("riskmon:"))
+SECRETS = ("RISKMON_WEB_TOKEN", "RISKMON_METRICS_TOKEN", "GRAFANA_ADMIN_PASSWORD")
 SETTINGS = {f"RISKMON_{name.upper()}" for name in Settings.model_fields}
 
 
@@ -51,8 +52,9 @@ def test_every_environment_name_is_a_setting() -> None:
 
 
 def test_the_settings_of_the_services_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in SERVICES["worker"]["environment"].items():
-        monkeypatch.setenv(name, "sixteen characters" if "${" in str(value) else str(value))
+    for service in ("worker", "console"):
+        for name, value in SERVICES[service]["environment"].items():
+            monkeypatch.setenv(name, f"sixteen characters of {name}" if "${" in str(value) else str(value))
     for name, value in re.findall(r"(RISKMON_\w+)=(\S+)", DOCKERFILE):
         monkeypatch.setenv(name, value)
     settings = Settings()
@@ -64,10 +66,34 @@ def test_the_settings_of_the_services_are_valid(monkeypatch: pytest.MonkeyPatch)
     assert f"{settings.forest_dir}/model.json" in SERVICES["model"]["command"][0]
 
 
-def test_the_secret_has_no_value_in_the_file() -> None:
+def test_each_secret_opens_one_thing_and_goes_to_those_alone_who_need_it() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    assert re.findall(r"\$\{RISKMON_WEB_TOKEN(?!:\?)", text) == []
-    assert "RISKMON_WEB_TOKEN: ${RISKMON_WEB_TOKEN:?" in text
+    for name in SECRETS:
+        assert re.findall(rf"\$\{{{name}(?!:\?)", text) == [], f"{name} is not required"
+    reads = {
+        (service, entry): re.findall(r"\$\{(\w+)", str(value))
+        for service, found in SERVICES.items()
+        for entry, value in found.get("environment", {}).items()
+        if "${" in str(value)
+    }
+    assert reads == {
+        ("worker", "RISKMON_METRICS_TOKEN"): ["RISKMON_METRICS_TOKEN"],
+        ("learner", "RISKMON_METRICS_TOKEN"): ["RISKMON_METRICS_TOKEN"],
+        ("console", "RISKMON_WEB_TOKEN"): ["RISKMON_WEB_TOKEN"],
+        ("grafana", "GF_SECURITY_ADMIN_PASSWORD"): ["GRAFANA_ADMIN_PASSWORD"],
+    }
+    assert COMPOSE["secrets"] == {"metrics_token": {"environment": "RISKMON_METRICS_TOKEN"}}
+    assert {name: found["secrets"] for name, found in SERVICES.items() if "secrets" in found} == {
+        "prometheus": ["metrics_token"]
+    }
+
+
+@pytest.mark.parametrize("path", ["docker-compose.yml", "README.md", "docs/for-sre.md"])
+def test_whoever_is_told_to_start_compose_is_told_all_its_secrets(path: str) -> None:
+    text = (ROOT / path).read_text()
+    assert "docker compose up" in text
+    assert all(f"{name}=$(openssl rand -hex 16)" in text for name in SECRETS)
+    assert "token=" not in text
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -109,8 +135,7 @@ def test_prometheus_scrapes_services_that_exist_on_the_port_they_serve() -> None
         (found,) = jobs[f"riskmon-{role}"]["dns_sd_configs"]
         assert (found["names"], found["port"]) == ([role], port)
         assert SERVICES[role]["expose"] == [str(port)]
-        assert jobs[f"riskmon-{role}"]["authorization"] == {"credentials_file": "/run/secrets/web_token"}
-    assert SERVICES["prometheus"]["secrets"] == ["web_token"]
+        assert jobs[f"riskmon-{role}"]["authorization"] == {"credentials_file": "/run/secrets/metrics_token"}
     (manager,) = PROMETHEUS["alerting"]["alertmanagers"]
     assert manager["static_configs"][0]["targets"] == ["alertmanager:9093"]
     assert f"EXPOSE {port}\n" in DOCKERFILE
