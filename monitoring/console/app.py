@@ -26,7 +26,7 @@ from monitoring.console.board import Board
 from monitoring.console.borrower_pages import BorrowerPages
 from monitoring.console.feed import Feed
 from monitoring.console.live import REFRESH_SECONDS, AtMost, Shared, event, live
-from monitoring.health.login import session_end
+from monitoring.health.login import FORM_FILES, session_end
 from monitoring.health.web import guarded, serving
 from streams.config.settings import Settings
 from streams.contracts.vocabulary import Strategy
@@ -56,7 +56,7 @@ def serving_console(settings: Settings) -> Iterator[str]:
         settings.web_token,
         token_setting="RISKMON_WEB_TOKEN",
         login=True,
-        open_paths=(),
+        open_paths=FORM_FILES,
     )
     with serving(app, settings.console_host, settings.console_port, "the console") as url:
         try:

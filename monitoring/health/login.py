@@ -16,13 +16,32 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 LOGIN_PATH = "/login"
 COOKIE = "riskmon-session"
 SESSION_SECONDS = 12 * 3600
+# What the form itself is made of, which whoever sees it has to get.
+FORM_FILES = ("/static/login.css", "/static/icon.svg")
 _LONGEST_FORM = 16_384
 _PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Log in · riskmon</title>
-<meta name="color-scheme" content="light dark">
-<h1>riskmon</h1>{problem}<form method="post" action="/login"><input type="hidden" name="next" value="{wanted}">
-<label>Token <input name="token" type="password" autocomplete="current-password" autofocus required></label>
-<button>Log in</button></form></html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <meta name="color-scheme" content="light dark">
+  <title>Log in · riskmon</title>
+  <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
+  <link rel="stylesheet" href="/static/login.css">
+</head>
+<body>
+  <main>
+    <h1>riskmon</h1>
+    <form method="post" action="/login">
+      <input type="hidden" name="next" value="{wanted}">
+      <label for="token">Token</label>
+      <input id="token" name="token" type="password" autocomplete="current-password" autofocus required>
+      {problem}
+      <button>Log in</button>
+    </form>
+  </main>
+</body>
+</html>
 """
 
 
@@ -83,7 +102,7 @@ class Login:
         given = dict(parse_qsl(body.decode(errors="replace")))
         wanted = given.get("next", "/")
         if not is_same(given.get("token", ""), self._token.get_secret_value()):
-            return _form(wanted, 401, "<p role=alert>This is not the token.</p>")
+            return _form(wanted, 401, '<p role="alert">This is not the token.</p>')
         return self._logged_in(request, wanted)
 
     def _logged_in(self, request: Request, wanted: str) -> Response:

@@ -1,6 +1,7 @@
 """Live pages over genuine HTTP, without a Kafka: how many there may be, what they share, and when they end."""
 
 import asyncio
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -125,6 +126,22 @@ def test_nothing_personal_is_stored_and_scripts_are_asked_for_anew(url: str) -> 
         again = client.get("/static/js/live.js", headers={"If-None-Match": script.headers["etag"]})
         assert (again.status_code, again.headers["cache-control"]) == (304, "no-cache")
         assert client.get("/static/no-such-thing").headers["cache-control"] == "no-store"
+
+
+def test_the_form_gets_its_style_and_nothing_else_is_open(url: str) -> None:
+    form = httpx.get(url, headers={"Accept": "text/html"}).text
+    for path in re.findall(r'(?:href|src)="(\S+?)"', form):
+        assert httpx.get(f"{url}{path}").status_code == 200, path
+    for path in ("/static/console.css", "/static/js/live.js", "/static/../app.py", "/static/login.css/../js/live.js"):
+        assert httpx.get(f"{url}{path}").status_code == 401, path
+    for path in (*PAGES, *PERSONAL, "/favicon.ico", "/nowhere"):
+        assert httpx.get(f"{url}{path}").status_code == 401, path
+
+
+@pytest.mark.parametrize("host", ["a/b?c", "[", "", "evil.example:x"])
+def test_an_odd_host_breaks_no_page(url: str, host: str) -> None:
+    assert httpx.get(f"{url}/actions", headers=BEARER | {"Host": host}).status_code == 200
+    assert httpx.get(f"{url}/actions", headers={"Host": host, "Accept": "text/html"}).status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/actions/", "//actions", "/static", "/login/", "/live/overview/"])

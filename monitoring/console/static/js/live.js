@@ -22,12 +22,10 @@ export function follow(page, show, query = () => "") {
       show(data);
       byId("main").setAttribute("aria-busy", String(data.status.state === "connecting"));
     };
-    source.onerror = () => {
-      link("lost");
-      banner("The console's own server does not answer. What you see may be old; the page tries again by itself.");
+    source.onerror = async () => {
+      if (source.readyState !== EventSource.CLOSED) return lost();
       // A refused stream is not tried again by the browser.
-      if (source.readyState !== EventSource.CLOSED) return;
-      tellRefusal(url);
+      await tellRefusal(url);
       setTimeout(() => !document.hidden && open(), 2000);
     };
   };
@@ -37,12 +35,19 @@ export function follow(page, show, query = () => "") {
   return { reopen: open, close };
 }
 
-/** Why a stream was refused, which the browser's own report leaves out. */
+function lost() {
+  link("lost");
+  banner("The console's own server does not answer. What you see may be old; the page tries again by itself.");
+}
+
+/** Says why a stream was refused, which the browser keeps to itself. */
 async function tellRefusal(url) {
   const status = await fetch(url, { method: "HEAD" }).then((answer) => answer.status, () => 0);
   // The session has ended: in place of the page the server now gives the login form, which leads back here.
-  if (status === 401) location.reload();
-  if (status === 503) banner("As many live pages are open as the console serves. What you see may be old; close another one. The page tries again by itself.");
+  if (status === 401) return location.reload();
+  if (status !== 503) return lost();
+  link("waiting");
+  banner("As many live pages are open as the console serves. What you see may be old; close another one. The page tries again by itself.");
 }
 
 function tell(status) {
