@@ -26,7 +26,7 @@ from monitoring.health.login import LOGIN_PATH, Login, is_same
 from monitoring.health.safe_headers import SafeHeaders
 
 _LOOPBACK_NAMES = ["localhost", "127.0.0.1", "::1", "[::1]"]
-_PROXY_HEADERS = {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"}
+_PROXY_HEADERS = {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
 _START_SECONDS = 10
 _STOP_SECONDS = 2
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from pydantic import SecretStr, ValidationError
+from rich.console import Console
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
@@ -16,6 +17,10 @@ from monitoring.console.app import serving_console
 from monitoring.health.health import Health, health_app, serving_health
 from monitoring.health.web import WebError, guarded, serving
 from monitoring.terminal.scrape import scrape
+from producers.faults import FaultConfig
+from producers.simulator.simulate import SimulationConfig
+from streams.command.demo import DemoConfig, _Demo
+from streams.command.local_kafka.broker import free_port
 from streams.config.settings import Settings
 
 TOKEN = SecretStr("a-token-of-some-length")
@@ -104,6 +109,18 @@ def test_metrics_beyond_this_machine_open_to_their_own_token_only() -> None:
         port = int(url.rpartition(":")[2])
         assert scrape(port, settings.metrics_token)
         assert scrape(port, settings.web_token) == scrape(port, None) == {}
+
+
+async def test_the_demo_reads_its_metrics_by_their_token(tmp_path: Path) -> None:
+    settings = Settings(
+        metrics_host="0.0.0.0",
+        metrics_port=free_port(),
+        metrics_token=TOKEN,
+        web_token=SecretStr("the-token-of-the-console"),
+    )
+    config = DemoConfig(SimulationConfig(borrowers=1, days=1), FaultConfig(), 0, None)
+    with serving_health(settings, Health()):
+        assert await _Demo(settings, config, tmp_path, Console())._scraped()
 
 
 def test_a_foreign_name_for_this_machine_is_refused() -> None:
