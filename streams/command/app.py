@@ -158,12 +158,10 @@ def replay(
 @app.command()
 def worker(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> None:
     """Run a stream worker: events in, state kept, strategy changes out. Start as many as there are partitions."""
-    import faust
-
     from models.training.forest_file import ready_model
     from monitoring.health.health import Health, serving_health
     from streams.kafka.broker_watch import BrokerWatch
-    from streams.score import ScoreBook
+    from streams.score import ModelSet
     from streams.worker.app import Worker
 
     settings = settings_with(bootstrap=bootstrap, metrics_port=metrics_port)
@@ -174,13 +172,11 @@ def worker(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> Non
     with serving_health(settings, health) as url:
         _log.info("metrics and health at %s", url)
         model = ready_model(settings, console.print)
-        book = ScoreBook(model.forest, model.segmenter)
+        book = ModelSet(model.forest, model.segmenter)
         has_model.set()
         running = Worker(settings, book, _topics(settings, wait=True), watch)
         health.not_ready_while("recovering", lambda: not running.is_loaded)
-        faust.Worker(
-            running.app, loglevel=settings.log_level, redirect_stdouts=False, override_logging=False, quiet=True
-        ).execute_from_commandline()
+        running.run()
 
 
 @app.command()
@@ -247,7 +243,8 @@ def borrower(
     as_json: Annotated[bool, typer.Option("--json", help="Everything as one JSON document.")] = False,
 ) -> None:
     """Show a borrower's state and history: loans, predictions, actions and events."""
-    from monitoring.terminal.borrower import describe, render
+    from monitoring.terminal.borrower import render
+    from streams.history.describe import describe
     from streams.history.read import read_history
 
     settings = settings_with(bootstrap=bootstrap)
@@ -296,10 +293,11 @@ def report(
     seed: Seed = 1,
 ) -> None:
     """Write the portfolio report: one HTML page from overview to each borrower's strategy."""
+    from models.training.costs import policy_of
     from monitoring.report.page import write_report
     from producers.tables.check import SNAPSHOT_COLUMNS, read_table
 
-    written = write_report(read_table(file, SNAPSHOT_COLUMNS), file.name, settings_with().policy(), seed, out)
+    written = write_report(read_table(file, SNAPSHOT_COLUMNS), file.name, policy_of(settings_with()), seed, out)
     console.print(f"{written.page} and {written.strategies} are written", highlight=False)
 
 

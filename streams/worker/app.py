@@ -27,11 +27,12 @@ from streams.contracts.records import Record
 from streams.contracts.topics import ACCOUNTS_TABLE, ACTIONS, EVENTS, LABELS
 from streams.decide import Batch, BatchResult, Engine
 from streams.kafka.broker_watch import BrokerWatch
+from streams.kafka.connection import Connection
 from streams.kafka.continuity import Continuity, SkippedRecordsError, holds_records
 from streams.kafka.dead_letters import dead_letter_message
 from streams.kafka.group import committed_offsets
 from streams.kafka.producer import Message, Sink
-from streams.score import ScoreBook
+from streams.score import ModelSet
 from streams.worker.gauges import PartitionGauges
 from streams.worker.intake import Intake, IntakeTransport, Run
 from streams.worker.model_feed import ModelFeed
@@ -72,7 +73,7 @@ class _StreamApp(faust.App):  # type: ignore[misc]
 class Worker:
     """A Faust app with one table of borrowers and one task that works through the events; `app` is what runs."""
 
-    def __init__(self, settings: Settings, book: ScoreBook, partitions: int, watch: BrokerWatch) -> None:
+    def __init__(self, settings: Settings, book: ModelSet, partitions: int, watch: BrokerWatch) -> None:
         tune_garbage_collection()
         self._settings = settings
         self._feed = ModelFeed(settings.kafka, book)
@@ -110,6 +111,12 @@ class Worker:
         self.app.task(self._gauges.follow_lag)
         self.app.task(watch.run)
         metrics.FOREST_INFO.labels(book.versions.forest).set(1)
+
+    def run(self) -> None:
+        """Work until a signal ends the process."""
+        faust.Worker(
+            self.app, loglevel=self._settings.log_level, redirect_stdouts=False, override_logging=False, quiet=True
+        ).execute_from_commandline()
 
     def _row(self, key: str) -> bytes | None:
         """A row as it was last decided, be it in the table yet or not."""
@@ -325,8 +332,8 @@ def _faust_app(settings: Settings) -> _StreamApp:
     settings.store_dir.parent.mkdir(parents=True, exist_ok=True)
     app = _StreamApp(
         settings.application,
-        broker=settings.kafka.faust_broker,
-        broker_credentials=settings.kafka.faust_credentials(),
+        broker=_broker_urls(settings.kafka),
+        broker_credentials=_credentials(settings.kafka),
         store=f"{settings.store}://",
         Table=AccountsTable,
         autodiscover=False,
@@ -344,3 +351,19 @@ def _faust_app(settings: Settings) -> _StreamApp:
     )
     app.transport = IntakeTransport(app.conf.broker_consumer, app)
     return app
+
+
+def _broker_urls(kafka: Connection) -> str:
+    return ";".join(f"kafka://{server.strip()}" for server in kafka.bootstrap.split(","))
+
+
+def _credentials(kafka: Connection) -> faust.auth.Credentials | None:
+    """The connection's identity as Faust wants it; None without TLS and SASL."""
+    if kafka.is_sasl:
+        return faust.SASLCredentials(
+            username=kafka.username,
+            password=kafka.plain_password,
+            ssl_context=kafka.ssl_context,
+            mechanism=kafka.mechanism,
+        )
+    return faust.SSLCredentials(kafka.ssl_context) if kafka.ssl_context else None
