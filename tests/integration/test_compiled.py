@@ -14,7 +14,7 @@ def test_the_compiled_core_passes_the_tests_of_the_core(tmp_path: Path) -> None:
     source, compiled = tmp_path / "source", tmp_path / "compiled"
     for folder in ("streams", "producers", "models", "monitoring"):
         shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("pyproject.toml", "setup.py"):
+    for file in ("pyproject.toml", "setup.py", "LICENSE"):
         shutil.copy(ROOT / file, source)
     install = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(compiled), str(source)]
     built = subprocess.run(
