@@ -6,6 +6,7 @@ COPY requirements.lock .
 RUN python -m pip wheel --no-cache-dir --require-hashes --only-binary :all: --wheel-dir /wheels -r requirements.lock
 COPY pyproject.toml .
 COPY setup.py .
+COPY LICENSE .
 COPY streams streams
 COPY producers producers
 COPY models models

@@ -13,7 +13,7 @@ help:
 	@echo "make evidence   what the online model is worth, about half an hour"
 	@echo "make bench  how fast riskmon is beside what else one would use, about an hour; docs/performance.md"
 	@echo "make compiled   the pure core compiled to C, in build/compiled; needs gcc and Python's headers"
-	@echo "make lint   ruff and mypy"
+	@echo "make lint   ruff (rules and format) and mypy"
 	@echo "make docs   write schemas, metrics page and dashboards anew from the code"
 	@echo "make lock   pin the dependencies anew"
 	@echo "make clean  remove what was built here"
@@ -50,6 +50,7 @@ lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 
 setup: $(STAMP)
 

@@ -29,6 +29,7 @@ from models.online.scoreboard import log_losses
 from models.serving.arrays import Floats
 from models.serving.contenders import RECIPES
 from models.serving.forest import Forest
+from models.training.costs import policy_of
 from models.training.forest import split_by_borrower_and_time, train_forest
 from models.training.history import simulated_history
 from producers.faults import FaultConfig, FaultTally
@@ -38,9 +39,10 @@ from producers.simulator.simulate import SimulationConfig
 from streams.config.settings import Settings
 from streams.contracts.feature_names import FEATURE_NAMES
 from streams.decide import Rules
-from streams.history.offline import number_offsets, run_with_learner
-from streams.learner.state import Lesson
-from streams.score import ScoreBook
+from streams.history.offline import number_offsets
+from streams.learner.offline import run_with_learner
+from streams.learner.state import LearnerState
+from streams.score import ModelSet
 
 DOCS = Path(__file__).parent.parent / "docs"
 SHOCK_DAY = 360
@@ -93,7 +95,7 @@ def main() -> None:
     started = time.monotonic()
     history = simulated_history(_HISTORY, Rules())
     train = split_by_borrower_and_time(history.outcomes).train
-    trained = train_forest(history, Settings().policy(), _HISTORY.seed)
+    trained = train_forest(history, policy_of(Settings()), _HISTORY.seed)
     rule = Rule.fit(train.X, train.y)
     jobs = [(scenario, seed) for seed in asked.seeds for scenario in SCENARIOS]
     with ProcessPoolExecutor(asked.processes) as pool:
@@ -130,9 +132,9 @@ def _run(forest: Forest, rule: Rule, job: tuple[str, int]) -> dict[str, Any]:
         lambda key: zlib.crc32(key) % config.partitions,
         round(time.time() * 1000),
     )
-    lesson, late = Lesson(), OnlineModel(RECIPES[0], FEATURE_NAMES)
+    lesson, late = LearnerState(), OnlineModel(RECIPES[0], FEATURE_NAMES)
     labels, late_scores, alerts = [], [], Counter[str]()
-    for taught in run_with_learner(records, ScoreBook(forest), Rules(), lesson):
+    for taught in run_with_learner(records, ModelSet(forest), Rules(), lesson):
         alerts.update(f"{alert.kind} {alert.subject}" for alert in taught.alerts)
         for label in taught.labels:
             labels.append(label)

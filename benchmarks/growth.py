@@ -33,7 +33,7 @@ from streams.contracts.events import DayClosed
 from streams.contracts.records import Record
 from streams.decide import Engine, Rules
 from streams.history.offline import number_offsets, run_offline
-from streams.score import ScoreBook
+from streams.score import ModelSet
 from streams.worker.app import ROCKSDB_OPTIONS
 from streams.worker.tuning import tune_garbage_collection
 
@@ -114,7 +114,7 @@ def measure(store: str, borrowers: int, material: Material) -> dict[str, object]
         }
 
 
-def _closing(engine: Engine, table: Any, book: ScoreBook) -> dict[str, object]:
+def _closing(engine: Engine, table: Any, book: ModelSet) -> dict[str, object]:
     """Two days are closed: the first brings all borrowers to one day, the second is an ordinary one, and measured."""
     last = max(decode_state(row).account.as_of for row in table.values())
     for number in (1, 2):
@@ -150,7 +150,7 @@ def _mid_life() -> tuple[dict[str, bytes], list[OutgoingRecord]]:
     base = base_events(ticks=True)
     cut = len(base) * 2 // 3
     table: dict[str, bytes] = {}
-    for _ in run_offline(number_offsets(base[:cut], lambda _: 0, _NOW), ScoreBook(None), Rules(), table):
+    for _ in run_offline(number_offsets(base[:cut], lambda _: 0, _NOW), ModelSet(None), Rules(), table):
         pass
     rows = {key: row for key, row in table.items() if not key.startswith(CLOCK_PREFIX)}
     return rows, [record for record in base[cut:] if record.key is not None]

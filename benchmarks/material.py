@@ -27,8 +27,8 @@ from streams.contracts.labels import Label
 from streams.contracts.snapshots import ModelSnapshot
 from streams.decide import Rules
 from streams.history.offline import number_offsets, run_offline
-from streams.learner.state import Lesson
-from streams.score import ScoreBook
+from streams.learner.state import LearnerState
+from streams.score import ModelSet
 
 BASE_BORROWERS = 250
 _DAYS = 300
@@ -52,10 +52,10 @@ class Material:
         """The online models after some labels."""
         return ModelSnapshot.model_validate_json((self.folder / "snapshot.json").read_bytes())
 
-    def book(self) -> ScoreBook:
+    def book(self) -> ModelSet:
         """All models as riskmon uses them."""
         model = store.load(self.model_dir)
-        return ScoreBook(model.forest, model.segmenter).with_snapshot(self.snapshot())
+        return ModelSet(model.forest, model.segmenter).with_snapshot(self.snapshot())
 
     def fit_again(self) -> tuple[Any, Forest]:
         """The forest as scikit-learn's classifier, fitted on the same rows with the same seed, and as arrays."""
@@ -108,9 +108,9 @@ def renamed(record: OutgoingRecord, number: int) -> OutgoingRecord:
 
 
 def _taught(model: store.Model) -> ModelSnapshot:
-    lesson, offset = Lesson(), 0
+    lesson, offset = LearnerState(), 0
     records = number_offsets(base_events(ticks=True), lambda key: zlib.crc32(key) % 4, 0)
-    for result in run_offline(records, ScoreBook(model.forest, model.segmenter), Rules(), {}):
+    for result in run_offline(records, ModelSet(model.forest, model.segmenter), Rules(), {}):
         for _, sent in result.outgoing:
             if sent.kind == "label" and offset < _LABELS:
                 lesson.learn(Label.model_validate_json(sent.value), offset)

@@ -25,12 +25,12 @@ from streams.account.codec import (
     CLOCK_PREFIX,
     BorrowerState,
     KnownState,
-    Outgoing,
+    OutboxEntry,
     PartitionClock,
     decode_known,
     encode,
 )
-from streams.account.decision_state import Watch
+from streams.account.decision_state import DecisionState
 from streams.account.loan import Account, Loan
 from streams.account.rules import AccountRules
 from streams.account.standing import Position, delinquency_bucket, position
@@ -41,13 +41,13 @@ from streams.contracts.records import DeadLetter, Record
 from streams.contracts.refusals import EventRefusedError, RefusalReason
 from streams.contracts.vocabulary import CLOSED, Segment, Strategy
 from streams.features import loan_row
-from streams.score import ScoreBook, Scores
+from streams.score import ModelSet, Scores
 from streams.strategy import LABEL_DAYS, SEVERITY, Judgement, LoanScore, Outcome, StrategyRules, judge
 
 _FUTURE_TOLERANCE_DAYS = 1
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _MS_A_DAY = 86_400_000
-_NEW = Watch()
+_NEW = DecisionState()
 _outcome_decoder = msgspec.msgpack.Decoder(Outcome)
 # So many that a call of the forest is worth it, so few that what they make stays in a core's own cache.
 _STEPS_AT_ONCE = 128
@@ -66,7 +66,7 @@ class BatchResult:
     """What a batch decided: table rows by key with their partition, messages in order, refusals, counts."""
 
     rows: dict[str, tuple[int, bytes]] = field(default_factory=dict)
-    outgoing: list[tuple[int, Outgoing]] = field(default_factory=list)
+    outgoing: list[tuple[int, OutboxEntry]] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     applied: Counter[str] = field(default_factory=Counter)
     rolls: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -91,7 +91,7 @@ class _Partition:
 
     clock: PartitionClock
     wakes: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
-    unsent: list[Outgoing] = field(default_factory=list)
+    unsent: list[OutboxEntry] = field(default_factory=list)
 
     def wake_on(self, day: int, borrower_id: str) -> None:
         if day:
@@ -132,7 +132,7 @@ class Engine:
                 self.partition(state.partition).unsent.extend(state.outbox)
             self.count(state.watch, 1)
 
-    def process(self, records: Sequence[Record], book: ScoreBook, now: datetime) -> BatchResult:
+    def process(self, records: Sequence[Record], book: ModelSet, now: datetime) -> BatchResult:
         """Decide a batch of records; each partition's come in offset order. `now` only dates the actions."""
         batch = Batch(self, records, book, now)
         for _ in batch.steps():
@@ -150,7 +150,7 @@ class Engine:
         day = evolve.next_wake(account, self.rules.account, LABEL_DAYS)
         self.partition(partition).wake_on(day, account.borrower_id)
 
-    def count(self, watch: Watch, change: int) -> None:
+    def count(self, watch: DecisionState, change: int) -> None:
         """Add a borrower to the portfolio's counts, or with -1 take it out."""
         bucket = _bucket(watch)
         self.portfolio[bucket, watch.strategy] += change
@@ -165,7 +165,7 @@ class Batch:
     Accounts first, then their scores in one call, then decisions, for some events and woken borrowers at a time.
     """
 
-    def __init__(self, engine: Engine, records: Sequence[Record], book: ScoreBook, now: datetime) -> None:
+    def __init__(self, engine: Engine, records: Sequence[Record], book: ModelSet, now: datetime) -> None:
         self.result = BatchResult()
         self._engine = engine
         self._records = records
@@ -174,8 +174,8 @@ class Batch:
         self._now = now
         self._before: dict[str, KnownState | None] = {}
         self._accounts: dict[str, Account] = {}
-        self._watches: dict[str, Watch] = {}
-        self._outboxes: dict[str, list[Outgoing]] = {}
+        self._watches: dict[str, DecisionState] = {}
+        self._outboxes: dict[str, list[OutboxEntry]] = {}
         self._last: dict[str, Record] = {}
         self._ticked: set[int] = set()
         self._waking: deque[Callable[[], None]] = deque()
@@ -358,7 +358,7 @@ class Batch:
             told = _outgoing(step, "action", action.model_dump_json().encode())
             self._send(step, told, told)
 
-    def _send(self, step: _Step, kept: Outgoing, sent: Outgoing) -> None:
+    def _send(self, step: _Step, kept: OutboxEntry, sent: OutboxEntry) -> None:
         self._outboxes.setdefault(step.account.borrower_id, []).append(kept)
         self.result.outgoing.append((step.record.partition, sent))
 
@@ -417,11 +417,11 @@ class Batch:
             kept.clear()
 
 
-def _bucket(watch: Watch) -> str:
+def _bucket(watch: DecisionState) -> str:
     return delinquency_bucket(watch.days_past_due) if watch.has_open_loan else CLOSED
 
 
-def _order(sent: tuple[int, Outgoing]) -> tuple[int, int, bytes]:
+def _order(sent: tuple[int, OutboxEntry]) -> tuple[int, int, bytes]:
     partition, outgoing = sent
     return partition, outgoing.offset, outgoing.key
 
@@ -447,16 +447,16 @@ def _loan_scores(loans: Sequence[_OpenLoan], scores: Scores) -> Iterator[LoanSco
         yield LoanScore(*open_loan, p_forest, p_online, p_blend, names, those, segment)
 
 
-def _outgoing(step: _Step, kind: str, value: bytes) -> Outgoing:
-    return Outgoing(kind, step.record.offset, step.account.borrower_id.encode(), value)
+def _outgoing(step: _Step, kind: str, value: bytes) -> OutboxEntry:
+    return OutboxEntry(kind, step.record.offset, step.account.borrower_id.encode(), value)
 
 
-def _message(partition: int, kept: Outgoing) -> Outgoing:
+def _message(partition: int, kept: OutboxEntry) -> OutboxEntry:
     """What is sent for an entry of an outbox. A label is kept packed, at a third of its size."""
     if kept.kind != "outcome":
         return kept
     label = label_json(_outcome_decoder.decode(kept.value), kept.key.decode(), partition, kept.offset)
-    return Outgoing("label", kept.offset, kept.key, label)
+    return OutboxEntry("label", kept.offset, kept.key, label)
 
 
 def label_json(outcome: Outcome, borrower_id: str, partition: int, offset: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,16 @@ from models.serving.segments import Segmenter
 from streams.contracts.feature_names import FEATURE_NAMES, SEED_FEATURE_NAMES, columns
 from streams.contracts.snapshots import ModelSnapshot
 from streams.contracts.vocabulary import Segment
-from streams.strategy import ModelVersions
 
 _LEARNT_COLUMNS = columns(FEATURE_NAMES)
 _SEED_COLUMNS = columns(SEED_FEATURE_NAMES)
+
+
+class ModelVersions(NamedTuple):
+    """Which models made a score: the forest's version, and the labels the online model had learnt (0: none)."""
+
+    forest: str
+    online: int
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class OnlineBook:
+class OnlineModels:
     """The online models as the learner last published them; `weight` is the champion's share of the blend."""
 
     scorers: Mapping[str, LinearScorer]
@@ -47,7 +54,7 @@ class OnlineBook:
     labels_learnt: int
 
     @classmethod
-    def from_snapshot(cls, snapshot: ModelSnapshot) -> OnlineBook:
+    def from_snapshot(cls, snapshot: ModelSnapshot) -> OnlineModels:
         """The contenders this riskmon knows. Raises `SnapshotError` if they do not fit its recipes."""
         scorers = {
             recipe.name: LinearScorer.from_snapshot(recipe, FEATURE_NAMES, snapshot.contenders[recipe.name])
@@ -60,7 +67,7 @@ class OnlineBook:
 
 
 @dataclass(frozen=True)
-class ScoreBook:
+class ModelSet:
     """The forest with its segments and, once the learner has published them, the newest online models.
 
     Without a forest every score is 0 and no segment is known: so is history gathered to train the first forest.
@@ -68,11 +75,11 @@ class ScoreBook:
 
     forest: Forest | None
     segmenter: Segmenter | None = None
-    online: OnlineBook | None = None
+    online: OnlineModels | None = None
 
-    def with_snapshot(self, snapshot: ModelSnapshot) -> ScoreBook:
+    def with_snapshot(self, snapshot: ModelSnapshot) -> ModelSet:
         """The same forest beside newer online models."""
-        return replace(self, online=OnlineBook.from_snapshot(snapshot))
+        return replace(self, online=OnlineModels.from_snapshot(snapshot))
 
     @property
     def versions(self) -> ModelVersions:

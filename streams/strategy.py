@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from streams.account.decision_state import Snapshot, Watch
+from streams.account.decision_state import DecisionState, Prediction
 from streams.account.loan import Account, Loan, digest
 from streams.account.standing import Position, paid_by
 from streams.contracts.due_dates import due_day
 from streams.contracts.feature_names import FEATURE_NAMES
 from streams.contracts.vocabulary import Segment, Strategy
 from streams.features import next_instalment
+from streams.score import ModelVersions
 
 LABEL_DAYS = 30
 SEVERITY = {Strategy.NONE: 0, Strategy.REMINDER: 1, Strategy.SETTLEMENT: 2, Strategy.RECOVERY: 3}
@@ -65,24 +66,17 @@ class LoanScore(NamedTuple):
     segment: Segment | None
 
 
-class ModelVersions(NamedTuple):
-    """Which models made a score: the forest's version, and the labels the online model had learnt (0: none)."""
-
-    forest: str
-    online: int
-
-
 class Outcome(NamedTuple):
     """A prediction whose truth is known now."""
 
-    prediction: Snapshot
+    prediction: Prediction
     reached_30_dpd: bool
 
 
 class Judgement(NamedTuple):
     """The watch after one scoring, the outcomes learnt, and the strategy before and after."""
 
-    watch: Watch
+    watch: DecisionState
     outcomes: list[Outcome]
     previous: Strategy
     worst: LoanScore | None
@@ -94,7 +88,7 @@ class Judgement(NamedTuple):
 
 
 def judge(
-    watch: Watch,
+    watch: DecisionState,
     account: Account,
     scores: Sequence[LoanScore],
     versions: ModelVersions,
@@ -114,7 +108,7 @@ def judge(
         if worst is None or score.p_blend > worst.p_blend:
             worst = score
     chosen = next_strategy(watch.strategy, worst.p_blend if worst else None, rules)
-    after = Watch(
+    after = DecisionState(
         chosen,
         worst.p_blend if worst else 0.0,
         pending,
@@ -126,9 +120,9 @@ def judge(
     return Judgement(after, outcomes, watch.strategy, worst)
 
 
-def _settle(pending: tuple[Snapshot, ...], account: Account) -> tuple[tuple[Snapshot, ...], list[Outcome]]:
+def _settle(pending: tuple[Prediction, ...], account: Account) -> tuple[tuple[Prediction, ...], list[Outcome]]:
     loans = {loan.loan_id: loan for loan in account.loans}
-    still: list[Snapshot] = []
+    still: list[Prediction] = []
     outcomes: list[Outcome] = []
     for prediction in pending:
         loan = loans.get(prediction.loan_id)
@@ -142,7 +136,7 @@ def _settle(pending: tuple[Snapshot, ...], account: Account) -> tuple[tuple[Snap
     return tuple(still), outcomes
 
 
-def _outcome(loan: Loan, prediction: Snapshot) -> bool | None:
+def _outcome(loan: Loan, prediction: Prediction) -> bool | None:
     """True if the instalment was unpaid 30 days after its due date; None (censored) after a refinancing."""
     known_on = prediction.due_day + LABEL_DAYS
     if loan.closed and loan.closed_day < known_on:
@@ -150,7 +144,7 @@ def _outcome(loan: Loan, prediction: Snapshot) -> bool | None:
     return paid_by(loan, known_on) < prediction.instalment * loan.emi
 
 
-def _file(pending: tuple[Snapshot, ...], score: LoanScore, versions: ModelVersions) -> tuple[Snapshot, ...]:
+def _file(pending: tuple[Prediction, ...], score: LoanScore, versions: ModelVersions) -> tuple[Prediction, ...]:
     """Keep one prediction an instalment: that of the day with the smallest hash.
 
     Every day of scoring has the same chance, so the labels cover all moments at which the models are asked,
@@ -170,8 +164,8 @@ def _file(pending: tuple[Snapshot, ...], score: LoanScore, versions: ModelVersio
     return (*pending, _snapshot(score, number, priority, versions))
 
 
-def _snapshot(score: LoanScore, number: int, priority: int, versions: ModelVersions) -> Snapshot:
-    return Snapshot(
+def _snapshot(score: LoanScore, number: int, priority: int, versions: ModelVersions) -> Prediction:
+    return Prediction(
         loan_id=score.loan.loan_id,
         instalment=number,
         due_day=due_day(score.loan.first_due, number),

@@ -13,13 +13,13 @@ from models.serving.arrays import Floats
 from models.serving.forest import Forest
 from streams.contracts.records import Record
 from streams.decide import BatchResult, Engine, Rules
-from streams.score import ScoreBook
+from streams.score import ModelSet
 
 
 class ByEvent:
     """Decide one record at a time; `lookup` gives a borrower's row by id, or None."""
 
-    def __init__(self, book: ScoreBook, lookup: Callable[[str], bytes | None]) -> None:
+    def __init__(self, book: ModelSet, lookup: Callable[[str], bytes | None]) -> None:
         self._book = book
         self._engine = Engine(Rules(), lookup)
 
@@ -40,7 +40,7 @@ class SklearnForest(Forest):
         return probabilities
 
 
-def book_with_sklearn(folder: Path) -> ScoreBook:
+def book_with_sklearn(folder: Path) -> ModelSet:
     """The models with scikit-learn's own classifier inside."""
     material = Material(folder)
     classifier, forest = material.fit_again()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
-from models.online.scoreboard import Record
+from models.online.scoreboard import Scoreboard
 from models.serving.blend import FOREST
 
 MIN_LABELS = 300
 _STEEPNESS = 20.0
 
 
-def online_share(record: Record, online: str) -> float:
+def online_share(record: Scoreboard, online: str) -> float:
     """The online model's share of the blend: 0 until it is judged on enough labels, then by exponential weights.
 
     A model's weight falls as exp(−steepness × mean log loss), the exponentially weighted average forecaster

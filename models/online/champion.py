@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterable
 
 from models.online.blend import MIN_LABELS
-from models.online.scoreboard import Record
+from models.online.scoreboard import Scoreboard
 from models.serving.arrays import Floats
 
 SURE = 3.0
 
 
-def choose_champion(champion: str, challengers: Iterable[str], record: Record) -> str:
+def choose_champion(champion: str, challengers: Iterable[str], record: Scoreboard) -> str:
     """The champion from now on: the challenger whose log loss is most surely lower, once that is no chance.
 
     Both are compared on the labels that both predicted: the mean of the paired differences must lie `SURE` standard

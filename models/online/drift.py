@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from river import drift
 
-from models.online.scoreboard import WINDOW, Record
+from models.online.scoreboard import WINDOW, Scoreboard
 from models.serving.arrays import Floats
 from streams.contracts.snapshots import FeatureDriftSnapshot
 
@@ -35,7 +35,7 @@ class LossDrift:
     again restores the detector exactly; before that grows out of the record, it starts over from the newer half.
     """
 
-    def __init__(self, names: Iterable[str], record: Record, fed: Mapping[str, int] | None = None) -> None:
+    def __init__(self, names: Iterable[str], record: Scoreboard, fed: Mapping[str, int] | None = None) -> None:
         self._record = record
         self.fed = {name: (fed or {}).get(name, 0) for name in names}
         self._detectors = {name: self._refed(name) for name in self.fed}

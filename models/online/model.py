@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from river import linear_model, preprocessing
+from river import linear_model, optim, preprocessing
 
 from models.serving.linear import _CLIP, Columns, Recipe, checked_columns
 from streams.contracts.snapshots import LinearSnapshot
@@ -26,7 +26,7 @@ class OnlineModel:
         self._columns = Columns(recipe, tuple(feature_names))
         self._scaler = preprocessing.StandardScaler()
         self._regression = linear_model.LogisticRegression(
-            optimizer=recipe.optimiser(), intercept_lr=_INTERCEPT_RATE, l2=_L2
+            optimizer=_optimiser(recipe), intercept_lr=_INTERCEPT_RATE, l2=_L2
         )
         self.labels_seen = 0
 
@@ -77,3 +77,8 @@ class OnlineModel:
 
     def _standardised(self, row: dict[str, float]) -> dict[str, float]:
         return {name: min(max(value, -_CLIP), _CLIP) for name, value in self._scaler.transform_one(row).items()}
+
+
+def _optimiser(recipe: Recipe) -> optim.base.Optimizer:
+    """River's AdaGrad, or plain stochastic gradient descent."""
+    return optim.AdaGrad(recipe.rate) if recipe.adaptive else optim.SGD(recipe.rate)

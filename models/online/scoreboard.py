@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from river import metrics
 
 from models.serving.arrays import Floats
-from streams.contracts.snapshots import RecordSnapshot
+from streams.contracts.snapshots import ScoreboardSnapshot
 
 WINDOW = 1000
 _CLIP = 1e-4
@@ -30,6 +29,18 @@ def log_losses(probabilities: Floats, outcomes: Floats) -> Floats:
     return losses
 
 
+def area_under_curve(probabilities: Floats, outcomes: Floats) -> float | None:
+    """Area under the ROC curve: how often a bad outcome was given more than a good one, a tie counting half.
+
+    That is Mann and Whitney's U over the number of pairs. None while all outcomes are alike.
+    """
+    bad, good = probabilities[outcomes > 0], np.sort(probabilities[outcomes == 0])
+    if not len(bad) or not len(good):
+        return None
+    below, not_above = np.searchsorted(good, bad, "left"), np.searchsorted(good, bad, "right")
+    return float((below + not_above).mean() / (2 * len(good)))
+
+
 class Quality(NamedTuple):
     """Labels judged, mean log loss in nats, and area under the ROC curve; None where it cannot be told yet."""
 
@@ -38,10 +49,10 @@ class Quality(NamedTuple):
     auc: float | None = None
 
 
-class Record:
+class Scoreboard:
     """The last `WINDOW` outcomes with each model's predictions of them."""
 
-    def __init__(self, names: Iterable[str], snapshot: RecordSnapshot | None = None) -> None:
+    def __init__(self, names: Iterable[str], snapshot: ScoreboardSnapshot | None = None) -> None:
         self._rows = {name: row for row, name in enumerate(names)}
         self._outcomes = np.full(WINDOW, math.nan)
         self._predictions = np.full((len(self._rows), WINDOW), math.nan)
@@ -82,16 +93,12 @@ class Record:
         outcomes, (predictions,) = self.judged(name)
         if not len(outcomes):
             return Quality(0)
-        auc = metrics.RollingROCAUC(window_size=WINDOW)
-        for outcome, prediction in zip(outcomes.tolist(), predictions.tolist(), strict=True):
-            auc.update(bool(outcome), prediction)
-        has_both = 0 < outcomes.sum() < len(outcomes)
-        return Quality(len(outcomes), float(self.losses(name).mean()), auc.get() if has_both else None)
+        return Quality(len(outcomes), float(self.losses(name).mean()), area_under_curve(predictions, outcomes))
 
-    def snapshot(self) -> RecordSnapshot:
+    def snapshot(self) -> ScoreboardSnapshot:
         """The whole record as plain numbers."""
         filled = ~np.isnan(self._outcomes)
-        return RecordSnapshot(
+        return ScoreboardSnapshot(
             outcomes=tuple(int(each) for each in self._outcomes[filled]),
             predictions={
                 name: tuple(None if math.isnan(p) else p for p in self._predictions[row, filled].tolist())

@@ -13,7 +13,6 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 from numpy.typing import NDArray
-from river import optim
 
 from models.serving.arrays import Floats
 from models.serving.forest import sigmoid, spread
@@ -42,10 +41,6 @@ class Recipe:
     products: tuple[str, ...] = ()
     logarithms: bool = True
     eligible: bool = True
-
-    def optimiser(self) -> optim.base.Optimizer:
-        """River's AdaGrad, or plain stochastic gradient descent."""
-        return optim.AdaGrad(self.rate) if self.adaptive else optim.SGD(self.rate)
 
 
 @dataclass(frozen=True)

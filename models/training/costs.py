@@ -12,6 +12,7 @@ from decimal import Decimal
 import numpy as np
 
 from models.serving.arrays import Floats, Outcomes
+from streams.config.settings import Settings
 from streams.strategy import StrategyRules
 
 _GRID = np.round(np.arange(0.01, 1.0, 0.01), 2)
@@ -40,6 +41,21 @@ class Policy:
 
     strategy: StrategyRules
     costs: CostTable
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The thresholds in force and the cost table they are judged by."""
+    return Policy(
+        settings.rules().strategy,
+        CostTable(
+            contact=settings.cost_contact,
+            settlement=settings.cost_settlement,
+            recovery=settings.cost_recovery,
+            loss=settings.cost_loss,
+            settlement_saves=settings.settlement_saves,
+            recovery_saves=settings.recovery_saves,
+        ),
+    )
 
 
 @dataclass(frozen=True)

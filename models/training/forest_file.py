@@ -34,12 +34,13 @@ def ready_model(settings: Settings, say: Callable[[str], None]) -> store.Model:
 def train_on_simulation(settings: Settings, target: Target, simulation: SimulationConfig) -> TrainedModel:
     """Simulate and train. Raises `TrainingError` if the history is too short."""
     # Training needs scikit-learn, which serving does not: it is loaded only here.
+    from models.training.costs import policy_of
     from models.training.forest import train_forest
     from models.training.history import simulated_history
     from models.training.notebook import train_seed
     from models.training.sample import simulated_snapshot
 
-    rules, policy = settings.rules(), settings.policy()
+    rules, policy = settings.rules(), policy_of(settings)
     if target is Target.SEED:
         table = simulated_snapshot(simulation, rules.account)
         return train_seed(table, "a simulated portfolio", policy, simulation.seed)
@@ -53,18 +54,19 @@ def train_on_table(
 
     Raises `TableError` where the table is not what it should be, and `TrainingError` where it is too small.
     """
+    from models.training.costs import policy_of
     from models.training.forest import train_forest
     from models.training.notebook import train_seed
     from models.training.panel import panel_history
     from producers.tables.check import PANEL_COLUMNS, SNAPSHOT_COLUMNS, read_table
 
     if target is Target.SEED:
-        return train_seed(read_table(file, SNAPSHOT_COLUMNS), file.name, settings.policy(), seed)
+        return train_seed(read_table(file, SNAPSHOT_COLUMNS), file.name, policy_of(settings), seed)
     panel = read_table(file, PANEL_COLUMNS, key=("Borrower_ID", "Loan_ID", "As_Of"))
     told = panel_history(panel, file.name, settings.rules().account)
     for loan_id, reason in told.refused:
         say(f"not used: {loan_id}: {reason}")
-    return train_forest(told.history, settings.policy(), seed)
+    return train_forest(told.history, policy_of(settings), seed)
 
 
 def keep(trained: TrainedModel, folder: Path) -> Path:

@@ -22,7 +22,7 @@ from streams.contracts.records import Record
 from streams.decide import Rules
 from streams.features import loan_row
 from streams.history.offline import number_offsets, run_offline
-from streams.score import ScoreBook
+from streams.score import ModelSet
 from streams.strategy import LABEL_DAYS
 
 
@@ -32,7 +32,7 @@ def simulated_history(config: SimulationConfig, rules: Rules) -> History:
     people: dict[str, Person] = {}
     labels = [
         Label.model_validate_json(outgoing.value)
-        for result in run_offline(_records(config, people), ScoreBook(None), rules, table)
+        for result in run_offline(_records(config, people), ModelSet(None), rules, table)
         for _, outgoing in result.outgoing
         if outgoing.kind == "label"
     ]

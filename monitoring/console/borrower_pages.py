@@ -15,9 +15,9 @@ from aiokafka.errors import KafkaError
 from monitoring.console import views
 from monitoring.console.board import Board
 from monitoring.console.live import REFRESH_SECONDS, Shared, event
-from monitoring.terminal.borrower import describe
 from streams.config.settings import Settings
 from streams.contracts.topics import changelog_name
+from streams.history.describe import describe
 from streams.history.read import UnknownBorrowerError, read_history
 from streams.kafka.admin import TopicError
 from streams.kafka.connection import BrokerAwayError

@@ -30,7 +30,7 @@ class Choice(Enum):
     NOTHING = "nothing"
 
 
-class Temper:
+class PaymentBehaviour:
     """A borrower's hidden stress, month by month: it reverts to a level set by burden and resilience."""
 
     def __init__(self, borrower: Borrower, terms: Terms, draw: Random) -> None:

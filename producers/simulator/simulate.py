@@ -14,7 +14,7 @@ from itertools import count
 from random import Random
 from typing import NamedTuple
 
-from producers.simulator.behaviour import Choice, Shock, Temper
+from producers.simulator.behaviour import Choice, PaymentBehaviour, Shock
 from producers.simulator.portfolio import Borrower, draw_borrower, draw_terms
 from streams.contracts.due_dates import due_day, instalments_due_before
 from streams.contracts.events import (
@@ -144,7 +144,7 @@ class _Loan:
     def __init__(self, opened: LoanOpened, borrower: Borrower, draw: Random) -> None:
         self._opened = opened
         self._draw = draw
-        self.temper = Temper(borrower, opened.terms, draw)
+        self.temper = PaymentBehaviour(borrower, opened.terms, draw)
         self.closed: str | None = None
         self._emi = int(opened.terms.emi * 100)
         self._first_due = opened.terms.first_due_date.toordinal()

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import msgspec
 
-from streams.account.decision_state import Watch
+from streams.account.decision_state import DecisionState
 from streams.account.loan import Account, Value
 
 CLOCK_PREFIX = "\x00clock/"
 
 
-class Outgoing(Value, frozen=True, array_like=True):
+class OutboxEntry(Value, frozen=True, array_like=True):
     """A message decided with a state: it is sent again from here if a crash came between.
 
     `kind` is "action" or "label" with the message itself, or "outcome" with what a label is made of.
@@ -31,7 +31,7 @@ class KnownState(Value, frozen=True, array_like=True):
     """What the next event is applied to: account, watch, and the offset watermark that makes applying idempotent."""
 
     account: Account
-    watch: Watch
+    watch: DecisionState
     partition: int
     applied_offset: int
 
@@ -39,7 +39,7 @@ class KnownState(Value, frozen=True, array_like=True):
 class BorrowerState(KnownState, frozen=True, array_like=True):
     """One row of the table: what is known, and the messages that were decided with it."""
 
-    outbox: tuple[Outgoing, ...] = ()
+    outbox: tuple[OutboxEntry, ...] = ()
 
 
 class PartitionClock(Value, frozen=True, array_like=True):

@@ -8,7 +8,7 @@ from streams.account.loan import Value
 from streams.contracts.vocabulary import Segment, Strategy
 
 
-class Snapshot(Value, frozen=True, array_like=True):
+class Prediction(Value, frozen=True, array_like=True):
     """The features and predictions of one scoring, kept until its outcome is known."""
 
     loan_id: str
@@ -25,12 +25,12 @@ class Snapshot(Value, frozen=True, array_like=True):
     p_contenders: dict[str, float] = msgspec.field(default_factory=dict)
 
 
-class Watch(Value, frozen=True, array_like=True):
+class DecisionState(Value, frozen=True, array_like=True):
     """What riskmon thinks of a borrower: strategy in force, last score and segment, open predictions."""
 
     strategy: Strategy = Strategy.REMINDER
     score: float = 0.0
-    pending: tuple[Snapshot, ...] = ()
+    pending: tuple[Prediction, ...] = ()
     days_past_due: int = 0
     arrears: int = 0
     has_open_loan: bool = True

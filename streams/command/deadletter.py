@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shlex
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from streams.command.flags import Bootstrap, settings_with
-from streams.kafka.connection import Connection
-from streams.kafka.dead_letters import FiledLetter, RepairError, open_letters, replay
+
+if TYPE_CHECKING:
+    from streams.kafka.connection import Connection
+    from streams.kafka.dead_letters import FiledLetter
 
 app = typer.Typer(no_args_is_help=True, help="Messages that could not be processed.")
 
@@ -31,6 +30,11 @@ def list_letters(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with the message itself.")] = False,
 ) -> None:
     """Show the dead letters that were not sent again yet."""
+    import asyncio
+
+    from rich.console import Console
+    from rich.table import Table
+
     letters = asyncio.run(_letters(settings_with(bootstrap=bootstrap).kafka, reason, None))
     if as_json:
         for letter in letters:
@@ -54,6 +58,8 @@ def replay_letters(
     ] = None,
 ) -> None:
     """Send dead letters to their topic again. One that would be refused as invalid again stays where it is."""
+    import asyncio
+
     problems = asyncio.run(
         _replay(settings_with(bootstrap=bootstrap).kafka, reason, offset, _repair_with(through) if through else _as_is)
     )
@@ -62,6 +68,8 @@ def replay_letters(
 
 
 async def _letters(kafka: Connection, reason: str | None, offsets: list[int] | None) -> list[FiledLetter]:
+    from streams.kafka.dead_letters import open_letters
+
     return [
         letter
         async for letter in open_letters(kafka)
@@ -72,6 +80,8 @@ async def _letters(kafka: Connection, reason: str | None, offsets: list[int] | N
 async def _replay(
     kafka: Connection, reason: str | None, offsets: list[int] | None, repair: Callable[[bytes], bytes]
 ) -> int:
+    from streams.kafka.dead_letters import replay
+
     sent = problems = 0
     async for letter, problem in replay(kafka, await _letters(kafka, reason, offsets), repair):
         if problem is None:
@@ -99,6 +109,8 @@ def _as_is(message: bytes) -> bytes:
 
 
 def _repair_with(command: str) -> Callable[[bytes], bytes]:
+    from streams.kafka.dead_letters import RepairError
+
     arguments = shlex.split(command)
 
     def repair(message: bytes) -> bytes:

@@ -21,7 +21,6 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from models.training.costs import CostTable, Policy
 from streams.account.rules import AccountRules
 from streams.contracts.money import MINOR_UNITS
 from streams.decide import Rules
@@ -166,18 +165,4 @@ class Settings(BaseSettings):
                 materiality_percent=self.materiality_percent,
             ),
             StrategyRules(self.settlement_from, self.recovery_above, self.relax_margin),
-        )
-
-    def policy(self) -> Policy:
-        """The thresholds in force and the cost table they are judged by."""
-        return Policy(
-            self.rules().strategy,
-            CostTable(
-                contact=self.cost_contact,
-                settlement=self.cost_settlement,
-                recovery=self.cost_recovery,
-                loss=self.cost_loss,
-                settlement_saves=self.settlement_saves,
-                recovery_saves=self.recovery_saves,
-            ),
         )

@@ -19,7 +19,7 @@ class ModelSnapshot(Contract):
     contenders: dict[str, LinearSnapshot]
     champion: str = Field(description="The contender that is served.")
     online_weight: Probability = Field(description="The champion's share of the blended score.")
-    record: RecordSnapshot
+    record: ScoreboardSnapshot
     loss_fed: dict[str, int] = Field(description="By model, the labels its loss drift detector has seen.")
     feature_drift: FeatureDriftSnapshot
     next_label_offset: int = Field(description="The labels offset from which the learner goes on.")
@@ -42,7 +42,7 @@ class LinearSnapshot(BaseModel):
     squared_gradients: tuple[float, ...] = Field(description="AdaGrad's sums; empty for other optimisers.")
 
 
-class RecordSnapshot(BaseModel):
+class ScoreboardSnapshot(BaseModel):
     """A record as JSON: outcomes (0 or 1), oldest first, and each model's predictions, null where it made none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,7 +51,7 @@ class RecordSnapshot(BaseModel):
     predictions: dict[str, tuple[float | None, ...]] = {}
 
     @model_validator(mode="after")
-    def _same_length(self) -> RecordSnapshot:
+    def _same_length(self) -> ScoreboardSnapshot:
         for name, predictions in self.predictions.items():
             if len(predictions) != len(self.outcomes):
                 raise ValueError(f"predictions of {name}: not as many as outcomes")

@@ -12,9 +12,9 @@ from streams.account.standing import position
 from streams.contracts.events import AccountEvent, DayClosed, InvalidEventError, decode_event
 from streams.contracts.records import Record
 from streams.decide import BatchResult, Engine, Rules
-from streams.score import ScoreBook
+from streams.score import ModelSet
 
-_NO_MODELS = ScoreBook(None)
+_NO_MODELS = ModelSet(None)
 
 
 class PastEvent(NamedTuple):

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError
@@ -41,7 +40,7 @@ class Connection:
     key_file: Path | None = None
 
     def __post_init__(self) -> None:
-        if self._is_sasl and (self.username is None or self.password is None):
+        if self.is_sasl and (self.username is None or self.password is None):
             raise ConnectionSettingsError(f"{self.protocol} needs both sasl_username and sasl_password")
 
     def consumer(self, *topics: str, **options: Any) -> AIOKafkaConsumer:
@@ -69,31 +68,18 @@ class Connection:
             ) from None
 
     @property
-    def faust_broker(self) -> str:
-        """The bootstrap servers as Faust wants them."""
-        return ";".join(f"kafka://{each.strip()}" for each in self.bootstrap.split(","))
-
-    def faust_credentials(self) -> faust.auth.Credentials | None:
-        """The same identity as Faust wants it; None without TLS and SASL."""
-        if self._is_sasl:
-            return faust.SASLCredentials(
-                username=self.username,
-                password=self._plain_password,
-                ssl_context=self._ssl_context,
-                mechanism=self.mechanism,
-            )
-        return faust.SSLCredentials(self._ssl_context) if self._ssl_context else None
-
-    @property
-    def _is_sasl(self) -> bool:
+    def is_sasl(self) -> bool:
+        """Whether a user and a password are presented."""
         return self.protocol.startswith("SASL")
 
     @property
-    def _plain_password(self) -> str | None:
+    def plain_password(self) -> str | None:
+        """The password as clients want it."""
         return self.password.get_secret_value() if self.password else None
 
     @cached_property
-    def _ssl_context(self) -> ssl.SSLContext | None:
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The TLS context; None for a plain connection. Raises `ConnectionSettingsError` for unusable certificates."""
         if not self.protocol.endswith("SSL"):
             return None
         try:
@@ -111,12 +97,12 @@ class Connection:
         options: dict[str, Any] = {
             "bootstrap_servers": self.bootstrap,
             "security_protocol": self.protocol,
-            "ssl_context": self._ssl_context,
+            "ssl_context": self.ssl_context,
         }
-        if self._is_sasl:
+        if self.is_sasl:
             options |= {
                 "sasl_mechanism": self.mechanism,
                 "sasl_plain_username": self.username,
-                "sasl_plain_password": self._plain_password,
+                "saslplain_password": self.plain_password,
             }
         return options

@@ -26,8 +26,8 @@ from streams.contracts.topics import ALERTS, LABELS, MODELS
 from streams.kafka.connection import Connection
 from streams.kafka.dead_letters import dead_letter_message
 from streams.kafka.producer import Message, Sink
-from streams.learner.state import ELIGIBLE, JUDGED, MONITORED, Lesson
-from streams.worker.model_feed import decode_snapshot, newest_snapshot
+from streams.kafka.snapshots import decode_snapshot, newest_snapshot
+from streams.learner.state import ELIGIBLE, JUDGED, MONITORED, LearnerState
 
 _log = logging.getLogger(__name__)
 _LABELS_PARTITION = TopicPartition(LABELS, 0)
@@ -43,7 +43,7 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
         self._settings = settings
         self._sink = Sink(settings.kafka)
         self.started = False
-        self.lesson = Lesson()
+        self.lesson = LearnerState()
         self._saved_at = 0.0
         self._saved_offset = 0
         # Counts what the group decides about the labels; the lesson is loaded anew for each time they are ours.
@@ -102,7 +102,7 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _load(self, consumer: AIOKafkaConsumer) -> None:
         """Take up where the newest snapshot stands, whoever wrote it."""
         assignment = self._assignment
-        lesson = await newest_lesson(self._settings.kafka)
+        lesson = await newest_state(self._settings.kafka)
         if assignment != self._assignment:
             return
         consumer.seek(_LABELS_PARTITION, lesson.next_offset)
@@ -182,7 +182,7 @@ def _alert_message(alert: Alert) -> Message:
     return Message(ALERTS, 0, alert.subject.encode(), alert.model_dump_json().encode())
 
 
-async def newest_lesson(kafka: Connection) -> Lesson:
+async def newest_state(kafka: Connection) -> LearnerState:
     """The lesson of the last snapshot on the models topic; a new one if there is none, or none that can be used.
 
     A snapshot of another format is not taken over: the learner starts again with the oldest label still on the
@@ -190,9 +190,9 @@ async def newest_lesson(kafka: Connection) -> Lesson:
     """
     value = await newest_snapshot(kafka)
     if value is None:
-        return Lesson()
+        return LearnerState()
     try:
-        return Lesson(decode_snapshot(value))
+        return LearnerState(decode_snapshot(value))
     except SnapshotError as error:
         _log.error("the newest snapshot is not usable, learning starts over: %s", error)
-        return Lesson()
+        return LearnerState()

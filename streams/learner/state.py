@@ -8,7 +8,7 @@ from models.online.blend import online_share
 from models.online.champion import choose_champion
 from models.online.drift import Drift, FeatureDrift, LossDrift
 from models.online.model import OnlineModel
-from models.online.scoreboard import Quality, Record
+from models.online.scoreboard import Quality, Scoreboard
 from models.serving.blend import FOREST
 from models.serving.contenders import RECIPES
 from streams.contracts.alerts import Alert
@@ -34,7 +34,7 @@ class Learnt(NamedTuple):
     dethroned: str | None = None
 
 
-class Lesson:
+class LearnerState:
     """The contenders, the record of their predictions, and how far in the labels they are.
 
     Raises `SnapshotError` if the snapshot does not fit the recipes of this riskmon.
@@ -53,7 +53,7 @@ class Lesson:
         self.labels_learnt = snapshot.labels_learnt if snapshot else 0
         self.champion = snapshot.champion if snapshot and snapshot.champion in self._models else RECIPES[0].name
         self.next_offset = snapshot.next_label_offset if snapshot else 0
-        self._record = Record(JUDGED, snapshot.record if snapshot else None)
+        self._record = Scoreboard(JUDGED, snapshot.record if snapshot else None)
         self._loss_drift = LossDrift(JUDGED, self._record, snapshot.loss_fed if snapshot else None)
         self._feature_drift = FeatureDrift(MONITORED, snapshot.feature_drift if snapshot else None)
         self._learnt_to: dict[int, LabelOrder] = dict(snapshot.learnt_to) if snapshot else {}

@@ -8,83 +8,18 @@ Faust's; only records of the events topic leave its path here, and the worker co
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from faust.transport.drivers import aiokafka
 from faust.types import TP
 
+from streams.consume import Intake, Run
 from streams.contracts.records import Record
 from streams.contracts.topics import EVENTS
 
 # A rebalance waits for the fetch in flight.
 _FETCH_SECONDS = 0.25
-
-
-class Run(NamedTuple):
-    """Consecutive records of one partition, fetched under one generation of the consumer group."""
-
-    partition: int
-    generation: int
-    records: list[Record]
-
-
-class Intake:
-    """What was fetched and not yet taken, in order; a partition with `most_waiting` records or more is full."""
-
-    def __init__(self, most_waiting: int) -> None:
-        self._most_waiting = most_waiting
-        self._runs: deque[Run] = deque()
-        self._waiting: Counter[int] = Counter()
-        self._filled = asyncio.Event()
-        self._drained = asyncio.Event()
-
-    def put(self, run: Run) -> None:
-        """Add a run behind all others."""
-        self._runs.append(run)
-        self._waiting[run.partition] += len(run.records)
-        self._filled.set()
-
-    async def filled(self) -> None:
-        """Wait until there is something to take."""
-        await self._filled.wait()
-
-    def take(self, most: int) -> list[Run]:
-        """Take out up to `most` records, oldest run first; what is left of a run goes first next time."""
-        taken: list[Run] = []
-        while self._runs and most > 0:
-            run = self._runs.popleft()
-            if len(run.records) > most:
-                self._runs.appendleft(run._replace(records=run.records[most:]))
-                run = run._replace(records=run.records[:most])
-            taken.append(run)
-            most -= len(run.records)
-            self._waiting[run.partition] -= len(run.records)
-        if not self._runs:
-            self._filled.clear()
-        self._drained.set()
-        return taken
-
-    def clear(self) -> None:
-        """Forget what is waiting: after a rebalance it is fetched again by its partition's owner."""
-        self._runs.clear()
-        self._waiting.clear()
-        self._filled.clear()
-        self._drained.set()
-
-    def is_full(self, partition: int) -> bool:
-        """Whether the partition should not be fetched from for now."""
-        return self._waiting[partition] >= self._most_waiting
-
-    async def drained(self, seconds: float) -> None:
-        """Wait until something is taken, so long at most."""
-        self._drained.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._drained.wait()
-        except TimeoutError:
-            return
 
 
 class IntakeConsumer(aiokafka.Consumer):  # type: ignore[misc]

@@ -6,6 +6,7 @@ later one. Every row says up to which event it has gone, so such a row is recogn
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ from faust.stores import rocksdb
 from faust.types import TP, EventT
 
 from streams.account.codec import CLOCK_PREFIX, applied_offset, decode_clock, decode_state
+from streams.write import Row
+
+_log = logging.getLogger(__name__)
 
 
 class AccountsTable(faust.Table):  # type: ignore[misc]
@@ -64,6 +68,13 @@ class AccountsTable(faust.Table):  # type: ignore[misc]
         self._forget(row.key for row in rows)
         self.overtaken.difference_update(row.key for row in rows)
 
+    def overtaken_rows(self) -> list[Row]:
+        """The rows to put behind the stale ones."""
+        found = [(key, row) for key in sorted(self.overtaken) if (row := self.row(key)) is not None]
+        if found:
+            _log.warning("%d stale rows of a suspended worker are put right in the changelog", len(found))
+        return [Row(_partition_of(key, row), key, row) for key, row in found]
+
     def _forget(self, keys: Iterable[bytes]) -> None:
         """Only these: a standby copy's rows come while a batch is decided, which has read ahead."""
         for key in keys:
@@ -94,7 +105,7 @@ class Written(NamedTuple):
     partition: int
     offset: int
     key: bytes
-    value: bytes
+    value: bytes | None
 
     @property
     def message(self) -> Written:
@@ -102,7 +113,7 @@ class Written(NamedTuple):
         return self
 
 
-def partition_of(key: bytes, row: bytes) -> int:
+def _partition_of(key: bytes, row: bytes) -> int:
     """The partition a row belongs to."""
     return decode_clock(row).partition if _is_clock(key) else decode_state(row).partition
 

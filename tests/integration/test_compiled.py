@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-CORE_TESTS = ["account", "engine", "hostile", "reasons", "strategy"]
+CORE_TESTS = ["streams/test_evolve", "streams/test_decide", "streams/test_hostile", "models/test_reasons", "streams/test_strategy"]
 
 
 def test_the_compiled_core_passes_the_tests_of_the_core(tmp_path: Path) -> None:
     source, compiled = tmp_path / "source", tmp_path / "compiled"
     for folder in ("streams", "producers", "models", "monitoring"):
         shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("pyproject.toml", "setup.py"):
+    for file in ("pyproject.toml", "setup.py", "LICENSE"):
         shutil.copy(ROOT / file, source)
     install = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(compiled), str(source)]
     built = subprocess.run(
@@ -23,10 +23,10 @@ def test_the_compiled_core_passes_the_tests_of_the_core(tmp_path: Path) -> None:
     assert built.returncode == 0, f"does this machine have gcc and Python's headers?\n{built.stderr[-3000:]}"
     shutil.copytree(ROOT / "tests", compiled / "tests", ignore=shutil.ignore_patterns("__pycache__", "integration"))
     shutil.copy(ROOT / "pyproject.toml", compiled)
-    seen = "import streams.account, streams.engine, streams.strategy as w; print(w.__file__, streams.engine.__file__)"
+    seen = "import streams.decide, streams.evolve; print(streams.decide.__file__, streams.evolve.__file__)"
     where = subprocess.run([sys.executable, "-c", seen], cwd=compiled, check=True, stdout=subprocess.PIPE, text=True)
     assert [Path(each).suffix for each in where.stdout.split()] == [".so", ".so"]
-    tests = [f"tests/unit/test_{name}.py" for name in CORE_TESTS]
+    tests = [f"tests/unit/{name}.py" for name in CORE_TESTS]
     passed = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *tests], cwd=compiled, capture_output=True, text=True
     )

@@ -17,7 +17,7 @@ from streams.contracts.topics import ALERTS, DEADLETTER, EVENTS, LABELS, MODELS
 from streams.kafka.admin import ensure_topics
 from streams.kafka.connection import Connection
 from streams.kafka.group import committed_offsets
-from streams.learner.state import Lesson
+from streams.learner.state import LearnerState
 from tests.support.lessons import drifting_labels
 from tests.support.processes import Process, environment, read_all, running, wait_for_commit
 
@@ -48,7 +48,7 @@ async def test_a_killed_learner_goes_on_and_workers_follow_it_unless_they_are_fr
     with running("learner", env, log) as learner:
         await wait_for_labels(kafka, COUNT + 1, learner)
 
-    lesson = Lesson()
+    lesson = LearnerState()
     alerts = [alert for offset, each in enumerate(labels, start=1) for alert in lesson.learn(each, offset).alerts]
     newest = (await read_all(kafka, MODELS))[-1].value
     assert ModelSnapshot.model_validate_json(newest or b"") == lesson.snapshot()

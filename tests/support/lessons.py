@@ -7,23 +7,23 @@ import numpy as np
 
 from streams.contracts.feature_names import FEATURE_NAMES
 from streams.contracts.labels import Label
-from streams.learner.state import Lesson
-from streams.score import OnlineBook
+from streams.learner.state import LearnerState
+from streams.score import OnlineModels
 
 
 def drifting_labels(count: int, seed: int = 6) -> list[Label]:
     """As workers would score them: with the contenders as the learner published them, every 100 labels."""
-    draw, lesson, made = Random(seed), Lesson(), []
-    shown: OnlineBook | None = None
+    draw, lesson, made = Random(seed), LearnerState(), []
+    shown: OnlineModels | None = None
     for number in range(count):
         made.append(_label(number, draw, shown, risk_factor=1 + (number > count // 2)))
         lesson.learn(made[-1], number)
         if number % 100 == 99:
-            shown = OnlineBook.from_snapshot(lesson.snapshot())
+            shown = OnlineModels.from_snapshot(lesson.snapshot())
     return made
 
 
-def _label(number: int, draw: Random, shown: OnlineBook | None, risk_factor: float) -> Label:
+def _label(number: int, draw: Random, shown: OnlineModels | None, risk_factor: float) -> Label:
     features = [round(draw.expovariate(0.2), 2) for _ in FEATURE_NAMES]
     risk = 1 / (1 + float(np.exp(2.5 - 0.25 * features[0])))
     rows = np.array([features])

@@ -10,7 +10,7 @@ from streams.contracts.topics import ACTIONS, DEADLETTER, EVENTS, changelog_name
 from streams.decide import Rules
 from streams.history.offline import run_offline
 from streams.kafka.connection import Connection
-from streams.score import ScoreBook
+from streams.score import ModelSet
 from tests.support.processes import read_all, read_messages
 
 
@@ -18,7 +18,7 @@ async def assert_as_uninterrupted(kafka: Connection, model: Path) -> tuple[dict[
     """Every state, action and dead letter is there, and nothing else; returns the actions by id and the refusals."""
     expected: dict[str, bytes] = {}
     served = store.load(model)
-    book = ScoreBook(served.forest, served.segmenter)
+    book = ModelSet(served.forest, served.segmenter)
     results = list(run_offline(await read_all(kafka, EVENTS), book, Rules(), expected))
     await _assert_states(kafka, expected)
     sent = await _actions_by_id(kafka)

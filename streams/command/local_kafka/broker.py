@@ -23,6 +23,7 @@ from platformdirs import user_cache_path
 
 from streams.kafka.connection import Connection
 
+# The one place of Kafka's version; docker-compose.yml names the same, and a test holds it to this.
 KAFKA_VERSION = "4.1.0"
 _HOST = "127.0.0.1"
 _START_SECONDS = 60
@@ -62,7 +63,8 @@ def fetch_kafka() -> Path:
         as_file(files("streams.command.local_kafka") / "pom.xml") as pom,
     ):
         target = Path(unfinished) / "libs"
-        command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={target}"]
+        options = [f"-Dkafka.version={KAFKA_VERSION}", f"-DoutputDirectory={target}"]
+        command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", *options]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode:
             raise BrokerError(

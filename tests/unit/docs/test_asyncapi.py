@@ -19,8 +19,8 @@ from streams.contracts.records import DeadLetter, Record
 from streams.decide import Rules
 from streams.history.offline import number_offsets, run_offline
 from streams.kafka.dead_letters import dead_letter_message
-from streams.learner.app import Lesson
-from streams.score import ScoreBook
+from streams.learner.app import LearnerState
+from streams.score import ModelSet
 
 # AsyncAPI's own schema of its documents, version 3.0.0, from the npm package @asyncapi/specs 6.11.1 (Apache-2.0),
 # without its descriptions and examples.
@@ -58,7 +58,7 @@ def records() -> list[Record]:
 
 def test_events_actions_labels_and_snapshots_are_as_it_says(records: list[Record]) -> None:
     table: dict[str, bytes] = {}
-    (result,) = run_offline(records, ScoreBook(None), Rules(), table)
+    (result,) = run_offline(records, ModelSet(None), Rules(), table)
     refused = {dead.record for dead in result.dead_letters}
     events = [record.value or b"" for record in records if record not in refused]
     names = {type(decode_event(event)).__name__ for event in events}
@@ -67,7 +67,7 @@ def test_events_actions_labels_and_snapshots_are_as_it_says(records: list[Record
     sent = {"action": "Action", "label": "Label"}
     assert {outgoing.kind for _, outgoing in result.outgoing} == sent.keys()
     assert all(valid(sent[outgoing.kind], outgoing.value) for _, outgoing in result.outgoing)
-    lesson = Lesson()
+    lesson = LearnerState()
     lesson.learn(Label.model_validate_json(next(o.value for _, o in result.outgoing if o.kind == "label")), 0)
     assert valid("ModelSnapshot", lesson.snapshot().model_dump_json())
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from models.online.drift import PSI_DAYS, PSI_LABELS, FeatureDrift, LossDrift, stability_index
-from models.online.scoreboard import WINDOW, Record
-from streams.contracts.snapshots import FeatureDriftSnapshot, RecordSnapshot
+from models.online.scoreboard import WINDOW, Scoreboard
+from streams.contracts.snapshots import FeatureDriftSnapshot, ScoreboardSnapshot
 
 NAMES = ("forest", "a")
 
@@ -21,7 +21,7 @@ def label(draw: Random, risk: float) -> tuple[dict[str, float], bool]:
 
 
 def test_a_risen_loss_is_found_within_some_hundred_labels_and_told_once() -> None:
-    draw, record = Random(2), Record(NAMES)
+    draw, record = Random(2), Scoreboard(NAMES)
     monitor, found = LossDrift(NAMES, record), []
     for number in range(3000):
         record.add(*label(draw, 0.1 if number < 1500 else 0.3))
@@ -33,7 +33,7 @@ def test_a_risen_loss_is_found_within_some_hundred_labels_and_told_once() -> Non
 
 
 def test_a_loss_that_stays_or_falls_raises_nothing() -> None:
-    draw, record = Random(3), Record(NAMES)
+    draw, record = Random(3), Scoreboard(NAMES)
     monitor, found = LossDrift(NAMES, record), []
     for number in range(5000):
         record.add(*label(draw, 0.3 if number < 2000 else 0.1))
@@ -47,11 +47,11 @@ def test_a_detector_resumes_as_if_never_interrupted(cut: int) -> None:
     """Also when labels without predictions push older ones out of the record."""
 
     def run(cut: int | None) -> tuple[list[object], dict[str, int]]:
-        draw, record = Random(5), Record(NAMES)
+        draw, record = Random(5), Scoreboard(NAMES)
         monitor, found = LossDrift(NAMES, record), []
         for number in range(3000):
             if number == cut:
-                record = Record(NAMES, RecordSnapshot.model_validate_json(record.snapshot().model_dump_json()))
+                record = Scoreboard(NAMES, ScoreboardSnapshot.model_validate_json(record.snapshot().model_dump_json()))
                 monitor = LossDrift(NAMES, record, monitor.fed)
             said, outcome = label(draw, 0.1 if number % 2000 < 1500 else 0.3)
             record.add({} if 900 < number < 1300 else said, outcome)

@@ -15,7 +15,7 @@ from models.serving.forest import Calibration, Forest
 from models.serving.linear import LinearScorer, Recipe, SnapshotError
 from streams.contracts.feature_names import FEATURE_NAMES, ROW_NAMES, SEED_FEATURE_NAMES, columns
 from streams.contracts.snapshots import LinearSnapshot
-from streams.score import OnlineBook, ScoreBook
+from streams.score import ModelSet, OnlineModels
 
 BY_NAME = {recipe.name: recipe for recipe in RECIPES}
 WIDTH = len(FEATURE_NAMES)
@@ -88,7 +88,7 @@ def test_a_snapshot_of_another_recipe_is_refused(damage: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def books(data: tuple[np.ndarray, np.ndarray]) -> list[ScoreBook]:
+def books(data: tuple[np.ndarray, np.ndarray]) -> list[ModelSet]:
     """A shallow forest, a deep one and one of the seed's features; alone and with each recipe at several weights."""
     rows, truth = data
     made = []
@@ -100,13 +100,13 @@ def books(data: tuple[np.ndarray, np.ndarray]) -> list[ScoreBook]:
         table = np.hstack([rows, 100 * rows[:, : len(ROW_NAMES) - WIDTH]])[:, columns(names)]
         classifier = RandomForestClassifier(20, max_depth=depth, random_state=2).fit(table, truth.astype(int))
         forest = Forest.from_sklearn(classifier, names, calibration, "v")
-        made.append(ScoreBook(forest))
+        made.append(ModelSet(forest))
         scorers = {
             recipe.name: LinearScorer.from_snapshot(recipe, FEATURE_NAMES, taught(recipe, rows, truth).snapshot())
             for recipe in RECIPES
         }
         made += [
-            ScoreBook(forest, online=OnlineBook(scorers, recipe.name, weight, 600))
+            ModelSet(forest, online=OnlineModels(scorers, recipe.name, weight, 600))
             for recipe in RECIPES
             for weight in (0.0, 0.37, 1.0)
         ]
@@ -118,14 +118,14 @@ extreme = st.one_of(st.floats(-3, 400), st.sampled_from([-3.0, -1.0, 0.0, 1e-9, 
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(extreme, min_size=len(ROW_NAMES), max_size=len(ROW_NAMES)))
-def test_reasons_add_up_to_the_blended_score(books: list[ScoreBook], row: list[float]) -> None:
+def test_reasons_add_up_to_the_blended_score(books: list[ModelSet], row: list[float]) -> None:
     for book in books:
         base, (parts,) = book.contributions([tuple(row)])
         assert base + sum(parts) == pytest.approx(book.score([tuple(row)]).blend[0], abs=1e-9)
 
 
 def test_a_score_and_its_reasons_are_the_same_in_a_batch_of_any_size(
-    books: list[ScoreBook], data: tuple[np.ndarray, np.ndarray]
+    books: list[ModelSet], data: tuple[np.ndarray, np.ndarray]
 ) -> None:
     rows = [(*row, 3000.0, 9000.0, 400.0) for row in data[0][:203].tolist()]
     for book in books:
@@ -136,7 +136,7 @@ def test_a_score_and_its_reasons_are_the_same_in_a_batch_of_any_size(
             assert [each for part in parts for each in book.contributions(part)[1]] == reasons
 
 
-def test_the_online_models_own_causes_show_when_it_carries_the_score(books: list[ScoreBook]) -> None:
+def test_the_online_models_own_causes_show_when_it_carries_the_score(books: list[ModelSet]) -> None:
     """A shallow forest splits on few features; the online model's weight on others must not be hidden."""
     features = np.linspace(0, 9, WIDTH)
     row = (*features.tolist(), 3000.0, 9000.0, 400.0)

@@ -12,16 +12,16 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from models.online.blend import MIN_LABELS, online_share
 from models.online.champion import choose_champion
-from models.online.scoreboard import WINDOW, Record
+from models.online.scoreboard import WINDOW, Scoreboard
 from models.serving.blend import FOREST, combine
-from streams.contracts.snapshots import RecordSnapshot
+from streams.contracts.snapshots import ScoreboardSnapshot
 
 NAMES = (FOREST, "a", "b")
 
 
-def filled(labels: int, seed: int = 1, **skill: float) -> Record:
+def filled(labels: int, seed: int = 1, **skill: float) -> Scoreboard:
     """Each model is sure of the outcome by its skill, give or take: 0.5 knows nothing."""
-    draw, record = Random(seed), Record(NAMES)
+    draw, record = Random(seed), Scoreboard(NAMES)
     for _ in range(labels):
         outcome = draw.random() < 0.3
         sure = {name: min(max(skill[name] + draw.gauss(0, 0.05), 0.01), 0.99) for name in skill}
@@ -30,7 +30,7 @@ def filled(labels: int, seed: int = 1, **skill: float) -> Record:
 
 
 def test_quality_is_that_of_the_window_as_scikit_learn_sees_it() -> None:
-    draw, record, seen = Random(4), Record(NAMES), []
+    draw, record, seen = Random(4), Scoreboard(NAMES), []
     for _ in range(WINDOW + 700):
         outcome, p = draw.random() < 0.2, round(draw.random(), 5)
         record.add({FOREST: p}, outcome)
@@ -43,7 +43,7 @@ def test_quality_is_that_of_the_window_as_scikit_learn_sees_it() -> None:
 
 
 def test_nothing_can_be_said_before_there_are_labels_of_both_kinds() -> None:
-    record = Record(NAMES)
+    record = Scoreboard(NAMES)
     assert record.quality("a") == (0, None, None)
     record.add({"a": 0.2}, False)
     labels, loss, auc = record.quality("a")
@@ -56,12 +56,12 @@ predictions = st.dictionaries(st.sampled_from(NAMES), st.floats(0, 1))
 
 @given(st.lists(st.tuples(predictions, st.booleans()), max_size=40), st.integers(0, 40))
 def test_a_record_restored_from_json_is_the_same_record(seen: list[tuple[dict[str, float], bool]], cut: int) -> None:
-    whole, part = Record(NAMES), Record(NAMES)
+    whole, part = Scoreboard(NAMES), Scoreboard(NAMES)
     for said, outcome in seen:
         whole.add(said, outcome)
     for said, outcome in seen[:cut]:
         part.add(said, outcome)
-    part = Record(NAMES, RecordSnapshot.model_validate_json(part.snapshot().model_dump_json()))
+    part = Scoreboard(NAMES, ScoreboardSnapshot.model_validate_json(part.snapshot().model_dump_json()))
     for said, outcome in seen[cut:]:
         part.add(said, outcome)
     assert part.snapshot() == whole.snapshot()
@@ -70,7 +70,7 @@ def test_a_record_restored_from_json_is_the_same_record(seen: list[tuple[dict[st
 
 def test_a_snapshot_with_missing_predictions_is_refused() -> None:
     with pytest.raises(ValidationError, match="predictions of a"):
-        RecordSnapshot(outcomes=(1, 0), predictions={"a": (0.5,)})
+        ScoreboardSnapshot(outcomes=(1, 0), predictions={"a": (0.5,)})
 
 
 def test_the_share_waits_then_follows_the_better_model() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from models.serving import store
 from models.training.clustering import HIGH_RISK, ClusteringError, fit_segments, name_segments, try_ks
-from models.training.costs import CostTable, best_thresholds, cost, cost_report
+from models.training.costs import CostTable, best_thresholds, cost, cost_report, policy_of
 from models.training.evaluation import evaluate
 from models.training.fairness import Person, age_band, fairness
 from models.training.forest import (
@@ -32,11 +32,11 @@ from streams.account.rules import AccountRules
 from streams.config.settings import Settings
 from streams.contracts.feature_names import FEATURE_NAMES, ROW_NAMES, SEED_FEATURE_NAMES
 from streams.contracts.vocabulary import Segment
-from streams.score import ScoreBook
+from streams.score import ModelSet
 from streams.strategy import StrategyRules
 
 RULES = AccountRules()
-POLICY = Settings().policy()
+POLICY = policy_of(Settings())
 COSTS = POLICY.costs
 PANEL_KEY = ("Borrower_ID", "Loan_ID", "As_Of")
 
@@ -198,7 +198,7 @@ def test_seed_recipe_is_judged_on_held_out_borrowers_and_served_by_the_worker(
     card = keep(trained, tmp_path)
     assert "high-risk K-Means" in card.read_text()
     served = store.load(tmp_path)
-    book = ScoreBook(served.forest, served.segmenter)
+    book = ModelSet(served.forest, served.segmenter)
     rows = np.zeros((len(snapshot), len(ROW_NAMES)))
     rows[:, [ROW_NAMES.index(name) for name in SEED_FEATURE_NAMES]] = loan_rows(snapshot)
     scores = book.score([tuple(row) for row in rows.tolist()])

@@ -8,17 +8,18 @@ from datetime import UTC, datetime
 import pytest
 from rich.console import Console
 
-from monitoring.terminal.borrower import describe, render
+from monitoring.terminal.borrower import render
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import simulated_records
 from producers.simulator.simulate import SimulationConfig
 from streams.account.codec import CLOCK_PREFIX, BorrowerState, decode_state
 from streams.contracts.records import Record
 from streams.decide import Rules
+from streams.history.describe import describe
 from streams.history.offline import number_offsets, run_offline
 from streams.history.read import BorrowerHistory
 from streams.history.retell import retell
-from streams.score import ScoreBook
+from streams.score import ModelSet
 from tests.support.factories import START, action, closed, day, missed, opened, payment, reversal, tick
 
 PARTITIONS = 2
@@ -41,7 +42,7 @@ def records() -> list[Record]:
 
 def states_after(records: list[Record]) -> dict[str, BorrowerState]:
     table: dict[str, bytes] = {}
-    assert list(run_offline(records, ScoreBook(None), RULES, table))
+    assert list(run_offline(records, ModelSet(None), RULES, table))
     return {key: decode_state(row) for key, row in table.items() if not key.startswith(CLOCK_PREFIX)}
 
 

@@ -14,7 +14,7 @@ from monitoring.console.quality import Quality
 from monitoring.console.series import Series
 from monitoring.console.stream_health import StreamHealth
 from streams.account.codec import BorrowerState, PartitionClock
-from streams.account.decision_state import Watch
+from streams.account.decision_state import DecisionState
 from streams.account.loan import Account
 from streams.config.settings import Settings
 from streams.contracts.actions import Action
@@ -29,7 +29,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def state(name: str, days_past_due: int, strategy: Strategy, offset: int, *, is_open: bool = True) -> BorrowerState:
-    watch = Watch(strategy, 0.5, (), days_past_due, 100 * days_past_due, is_open)
+    watch = DecisionState(strategy, 0.5, (), days_past_due, 100 * days_past_due, is_open)
     return BorrowerState(Account(name, 1), watch, 0, offset)
 
 

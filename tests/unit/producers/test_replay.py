@@ -12,7 +12,7 @@ from streams.account.codec import decode_state
 from streams.account.standing import position
 from streams.decide import Rules
 from streams.history.offline import number_offsets, run_offline
-from streams.score import ScoreBook
+from streams.score import ModelSet
 from tests.support.tables import borrower_table
 
 
@@ -24,7 +24,7 @@ def test_state_equals_the_row(as_of: date) -> None:
     assert len(plan.refused) < 20
     table: dict[str, bytes] = {}
     records = number_offsets(plan.records, lambda _: 0, int(time.time() * 1000))
-    results = list(run_offline(records, ScoreBook(None), Rules(), table))
+    results = list(run_offline(records, ModelSet(None), Rules(), table))
     assert sum(len(result.dead_letters) for result in results) == 0
     refused = {borrower for borrower, _ in plan.refused}
     for row in frame.to_dict("records"):

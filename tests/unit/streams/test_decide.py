@@ -24,7 +24,7 @@ from streams.contracts.records import Record
 from streams.contracts.vocabulary import Segment
 from streams.decide import BatchResult, Engine, Rules
 from streams.history.offline import number_offsets
-from streams.score import ScoreBook
+from streams.score import ModelSet
 from tests.support.factories import closed, opened, payment, tick
 
 NOW = datetime.now(UTC)
@@ -32,7 +32,7 @@ PARTITIONS = 2
 
 
 @pytest.fixture(scope="module")
-def book() -> ScoreBook:
+def book() -> ModelSet:
     """A real, small forest: risk rises with days past due."""
     draw = np.random.default_rng(5)
     rows = draw.random((600, len(FEATURE_NAMES))) * 40
@@ -42,7 +42,7 @@ def book() -> ScoreBook:
     # Two segments, parted at 15 days past due.
     centres = np.array([[0, 0, 0, 0, 0], [0, 0, 0, 0, 30.0]])
     names = (Segment.BALANCED, Segment.HIGH_LOAN_HIGHER_RISK)
-    return ScoreBook(forest, Segmenter(np.zeros(5), np.array([1e9, 1e9, 1e9, 1e9, 1]), centres, names))
+    return ModelSet(forest, Segmenter(np.zeros(5), np.array([1e9, 1e9, 1e9, 1e9, 1]), centres, names))
 
 
 def simulated(faults: FaultConfig, tally: FaultTally) -> list[Record]:
@@ -66,7 +66,7 @@ def in_batches(records: list[Record], size: int) -> Iterable[list[Record]]:
 class Run:
     """An engine with a dict as its table, and what it sent."""
 
-    def __init__(self, book: ScoreBook) -> None:
+    def __init__(self, book: ModelSet) -> None:
         self.book = book
         self.table: dict[str, bytes] = {}
         self.sent: list[tuple[int, str, bytes]] = []
@@ -97,14 +97,14 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(book: ScoreBook, records: list[Record]) -> Run:
+def uninterrupted(book: ModelSet, records: list[Record]) -> Run:
     run = Run(book)
     for batch in in_batches(records, 50):
         run.take(batch)
     return run
 
 
-def test_every_record_ends_somewhere_and_faults_are_told_apart(book: ScoreBook) -> None:
+def test_every_record_ends_somewhere_and_faults_are_told_apart(book: ModelSet) -> None:
     tally = FaultTally()
     records = simulated(FaultConfig(duplicates=0.05, disorder=0.05, malformed=0.2), tally)
     result = Run(book).take(records)
@@ -136,7 +136,7 @@ def test_segments_follow_the_days_past_due_in_actions_and_counts(uninterrupted: 
 
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])
-def test_batch_boundaries_do_not_matter(book: ScoreBook, records: list[Record], uninterrupted: Run, size: int) -> None:
+def test_batch_boundaries_do_not_matter(book: ModelSet, records: list[Record], uninterrupted: Run, size: int) -> None:
     run = Run(book)
     for batch in in_batches(records, size):
         run.take(batch)
@@ -146,7 +146,7 @@ def test_batch_boundaries_do_not_matter(book: ScoreBook, records: list[Record], 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_crash_between_any_two_writes_loses_and_doubles_nothing(
-    book: ScoreBook, records: list[Record], uninterrupted: Run, seed: int
+    book: ModelSet, records: list[Record], uninterrupted: Run, seed: int
 ) -> None:
     draw = Random(seed)
     run = Run(book)
@@ -207,7 +207,7 @@ def record(offset: int, key: bytes | None, value: bytes, partition: int = 0) -> 
         (b"B1", payment(31).to_json().replace(b'"500.00"', b'"NaN"'), "invalid_event"),
     ],
 )
-def test_bad_messages_are_refused_with_a_reason(book: ScoreBook, key: bytes, value: bytes, reason: str) -> None:
+def test_bad_messages_are_refused_with_a_reason(book: ModelSet, key: bytes, value: bytes, reason: str) -> None:
     run = Run(book)
     result = run.take([record(0, b"B1", opened().to_json()), record(1, key, value)])
     assert [each.reason for each in result.dead_letters] == [reason]
@@ -216,7 +216,7 @@ def test_bad_messages_are_refused_with_a_reason(book: ScoreBook, key: bytes, val
 
 @pytest.mark.parametrize("recovers", [False, True])
 def test_a_tick_leaves_a_closed_loan_alone_whether_or_not_the_worker_has_just_started(
-    book: ScoreBook, recovers: bool
+    book: ModelSet, recovers: bool
 ) -> None:
     run = Run(book)
     before_the_close = [opened(), tick(3), payment(20), closed(25)]
@@ -228,7 +228,7 @@ def test_a_tick_leaves_a_closed_loan_alone_whether_or_not_the_worker_has_just_st
     assert decode_state(run.table["B1"]).applied_offset == 3
 
 
-def test_a_tick_raises_days_past_due_and_the_strategy(book: ScoreBook) -> None:
+def test_a_tick_raises_days_past_due_and_the_strategy(book: ModelSet) -> None:
     run = Run(book)
     records = [record(0, b"B1", opened().to_json())]
     records += [record(1 + n, None, tick(n).to_json()) for n in range(31 + 40)]
@@ -242,7 +242,7 @@ def test_a_tick_raises_days_past_due_and_the_strategy(book: ScoreBook) -> None:
     assert {bucket: minor for bucket, minor in run.engine.arrears_minor.items() if minor} == {"30-59": 2 * 500_00}
 
 
-def test_rolls_lead_from_where_borrowers_began_to_where_the_portfolio_stands(book: ScoreBook) -> None:
+def test_rolls_lead_from_where_borrowers_began_to_where_the_portfolio_stands(book: ModelSet) -> None:
     run, stands = Run(book), Counter[str]()
     for batch in in_batches(simulated(FaultConfig(duplicates=0.05), FaultTally()), 50):
         for (left, entered), count in run.take(batch).rolls.items():

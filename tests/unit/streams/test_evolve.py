@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.account.codec import BorrowerState, decode_state, encode
-from streams.account.decision_state import Watch
+from streams.account.decision_state import DecisionState
 from streams.account.loan import Account
 from streams.account.rules import AccountRules
 from streams.account.standing import delinquency_bucket, outstanding_principal, position
@@ -126,9 +126,9 @@ def test_state_does_not_grow_with_the_age_of_the_loan() -> None:
     for month in range(480):
         offset = 31 + month * 30
         account = apply(payment(offset, name=f"p{month}"), account, RULES)
-        sizes.append(len(encode(BorrowerState(account, Watch(), 0, month))))
+        sizes.append(len(encode(BorrowerState(account, DecisionState(), 0, month))))
     assert max(sizes[240:]) <= max(sizes[12:36]) + 32
-    state = BorrowerState(account, Watch(), 0, 1)
+    state = BorrowerState(account, DecisionState(), 0, 1)
     assert decode_state(encode(state)) == state
 
 

@@ -12,8 +12,8 @@ from streams.config.settings import Settings
 from streams.contracts.feature_names import FEATURE_NAMES
 from streams.contracts.labels import Label
 from streams.contracts.snapshots import ModelSnapshot
-from streams.learner.state import JUDGED, Lesson
-from streams.score import ScoreBook
+from streams.learner.state import JUDGED, LearnerState
+from streams.score import ModelSet
 from streams.worker.model_feed import ModelFeed
 from tests.support.lessons import drifting_labels
 
@@ -26,23 +26,23 @@ def labels() -> list[Label]:
     return drifting_labels(LABELS)
 
 
-def restored(lesson: Lesson) -> Lesson:
-    return Lesson(ModelSnapshot.model_validate_json(lesson.snapshot().model_dump_json()))
+def restored(lesson: LearnerState) -> LearnerState:
+    return LearnerState(ModelSnapshot.model_validate_json(lesson.snapshot().model_dump_json()))
 
 
 def test_a_learner_killed_again_and_again_equals_one_that_never_was(labels: list[Label]) -> None:
     """Also the labels after its last snapshot, which it then meets a second time, bring the same alerts again."""
-    whole, told = Lesson(), []
+    whole, told = LearnerState(), []
     for offset, each in enumerate(labels):
         told += whole.learn(each, offset).alerts
-    draw, lesson, repeated = Random(1), Lesson(), []
+    draw, lesson, repeated = Random(1), LearnerState(), []
     saved = lesson.snapshot().model_dump_json()
     while lesson.next_offset < LABELS:
         for offset in range(lesson.next_offset, min(lesson.next_offset + draw.randint(1, 120), LABELS)):
             repeated += lesson.learn(labels[offset], offset).alerts
             if draw.random() < 0.02:
                 saved = lesson.snapshot().model_dump_json()
-        lesson = Lesson(ModelSnapshot.model_validate_json(saved)) if draw.random() < 0.6 else restored(lesson)
+        lesson = LearnerState(ModelSnapshot.model_validate_json(saved)) if draw.random() < 0.6 else restored(lesson)
     assert lesson.snapshot() == whole.snapshot()
     assert lesson.quality() == whole.quality()
     by_id = {alert.alert_id: alert for alert in repeated}
@@ -51,7 +51,7 @@ def test_a_learner_killed_again_and_again_equals_one_that_never_was(labels: list
 
 
 def test_a_repeated_label_changes_nothing_but_the_offset(labels: list[Label]) -> None:
-    lesson = Lesson()
+    lesson = LearnerState()
     for offset, each in enumerate(labels[:10]):
         assert lesson.learn(each, offset).is_new
     before = lesson.snapshot()
@@ -61,7 +61,7 @@ def test_a_repeated_label_changes_nothing_but_the_offset(labels: list[Label]) ->
 
 
 def test_models_are_judged_only_by_what_they_said_at_the_time(labels: list[Label]) -> None:
-    lesson = Lesson()
+    lesson = LearnerState()
     for offset, each in enumerate(labels[:150]):
         lesson.learn(each, offset)
     quality = lesson.quality()
@@ -72,7 +72,7 @@ def test_models_are_judged_only_by_what_they_said_at_the_time(labels: list[Label
 
 
 def test_the_snapshot_stays_small(labels: list[Label]) -> None:
-    lesson = Lesson()
+    lesson = LearnerState()
     sizes = []
     for offset in range(2500):
         each = labels[offset % LABELS]
@@ -90,8 +90,8 @@ def test_a_label_of_other_features_or_without_numbers_is_not_valid(labels: list[
 
 
 def test_scorers_pass_over_a_snapshot_they_cannot_use(labels: list[Label], caplog: pytest.LogCaptureFixture) -> None:
-    feed = ModelFeed(Settings().kafka, ScoreBook(None))
-    lesson = Lesson()
+    feed = ModelFeed(Settings().kafka, ModelSet(None))
+    lesson = LearnerState()
     lesson.learn(labels[0], 0)
     good = lesson.snapshot().model_dump_json().encode()
     feed._take(good)

@@ -1,5 +1,5 @@
+from streams.consume import Intake, Run
 from streams.contracts.records import Record
-from streams.worker.intake import Intake, Run
 
 
 def run(partition: int, first: int, count: int) -> Run:
