@@ -103,6 +103,6 @@ class Connection:
             options |= {
                 "sasl_mechanism": self.mechanism,
                 "sasl_plain_username": self.username,
-                "saslplain_password": self.plain_password,
+                "sasl_plain_password": self.plain_password,
             }
         return options

@@ -7,7 +7,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-CORE_TESTS = ["streams/test_evolve", "streams/test_decide", "streams/test_hostile", "models/test_reasons", "streams/test_strategy"]
+CORE_TESTS = [
+    "streams/test_evolve",
+    "streams/test_decide",
+    "streams/test_hostile",
+    "models/test_reasons",
+    "streams/test_strategy",
+]
 
 
 def test_the_compiled_core_passes_the_tests_of_the_core(tmp_path: Path) -> None:
