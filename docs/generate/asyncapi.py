@@ -91,7 +91,7 @@ def document() -> dict[str, Any]:
 
 def _channel(topic: TopicSpec, description: str, models: list[type[BaseModel]]) -> dict[str, Any]:
     names = [model.__name__ for model in models] or ["DeadLetter"]
-    configuration = {name: int(value) if value.isdigit() else [value] for name, value in topic.config.items()}
+    configuration = {name: _configured(name, value) for name, value in topic.config.items()}
     return {
         "address": topic.name,
         "description": description,
@@ -105,6 +105,12 @@ def _channel(topic: TopicSpec, description: str, models: list[type[BaseModel]]) 
             }
         },
     }
+
+
+def _configured(name: str, value: str) -> object:
+    if value.isdigit():
+        return int(value)
+    return [value] if name == "cleanup.policy" else value
 
 
 def _operation(action: str, channel: str, summary: str) -> dict[str, Any]:

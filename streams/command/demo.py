@@ -70,7 +70,9 @@ class _Demo:
 
     async def run(self) -> None:
         settings = self._settings
-        await ensure_topics(settings.kafka, settings.application, settings.partitions, settings.replication)
+        await ensure_topics(
+            settings.kafka, settings.application, settings.partitions, settings.replication, settings.retention
+        )
         with (
             self._child("worker", self._metrics_port) as worker,
             self._child("learner", self._learner_port) as learner,

@@ -6,55 +6,26 @@ import asyncio
 import shutil
 import socket
 import urllib.request
-from collections.abc import Mapping
-from enum import StrEnum
-from typing import NamedTuple
 
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, KafkaError, NoError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError, KafkaError
 
 from models.serving import store
+from streams.command.finding import Finding, Verdict
 from streams.command.local_kafka.broker import BrokerError, find_java, kafka_libs
+from streams.command.topic_check import GroupOffsets, group_findings, topic_facts, topic_findings
 from streams.config.settings import Settings
-from streams.contracts.topics import EVENTS, LABELS, MODELS, TopicSpec, changelog_name, topic_specs
+from streams.contracts.topics import EVENTS, topic_specs
 from streams.kafka.connection import ConnectionSettingsError
+from streams.kafka.group import committed_offsets
 
 _PATIENCE_SECONDS = 10
-
-
-class Verdict(StrEnum):
-    """`NOTE` is what only some uses need, such as Java, which a Kafka elsewhere makes unnecessary."""
-
-    OK = "ok"
-    NOTE = "note"
-    WRONG = "wrong"
-
-
-class Finding(NamedTuple):
-    """One thing looked at: what was found, and what to do unless it is well."""
-
-    subject: str
-    verdict: Verdict
-    found: str
-    fix: str = ""
-
-
-class TopicFacts(NamedTuple):
-    """A topic as Kafka describes it; a partition is short if replicas are out of sync or it has no leader.
-
-    The configuration is empty where the user may not read it.
-    """
-
-    partitions: int
-    short_partitions: int
-    config: Mapping[str, str]
+_SAFE_REPLICAS = 3
 
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything, in the order in which it is needed."""
     kafka = await _kafka(settings)
-    answers = kafka[0].verdict is Verdict.OK
+    answers = kafka[0].verdict is not Verdict.WRONG
     return [*local_kafka(needed=not answers), *kafka, model(settings), metrics_port(settings)]
 
 
@@ -85,7 +56,8 @@ async def _kafka(settings: Settings) -> list[Finding]:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             await admin.start()
             brokers = len((await admin.describe_cluster())["brokers"])
-            topics = await _topic_facts(admin, [spec.name for spec in topic_specs(settings.application, 1)])
+            topics = await topic_facts(admin, [spec.name for spec in topic_specs(settings.application, 1)])
+            group = await _group(settings, topics[EVENTS].partitions) if EVENTS in topics else []
     except (KafkaConnectionError, TimeoutError, OSError):
         fix = "start one with `riskmon broker`, or set RISKMON_BOOTSTRAP and the security settings to yours"
         return [Finding("Kafka", Verdict.WRONG, f"no answer from {settings.bootstrap}", fix)]
@@ -94,70 +66,33 @@ async def _kafka(settings: Settings) -> list[Finding]:
         return [Finding("Kafka", Verdict.WRONG, f"{settings.bootstrap} refuses: {error}", fix)]
     finally:
         await admin.close()
-    kafka = Finding("Kafka", Verdict.OK, f"{settings.bootstrap}, brokers: {brokers}")
-    return [kafka, *topic_findings(topics, settings)]
+    return [_brokers(settings, brokers), *topic_findings(topics, settings), *group]
 
 
-async def _topic_facts(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, TopicFacts]:
-    described = {}
-    for each in await admin.describe_topics(names):
-        if each["error_code"] == NoError.errno:
-            described[each["topic"]] = each["partitions"]
-        elif each["error_code"] != UnknownTopicOrPartitionError.errno:
-            raise for_code(each["error_code"])(each["topic"])
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in described]
-    answers = await admin.describe_configs(resources) if resources else []
-    configs = {
-        name: {entry[0]: entry[1] for entry in entries}
-        for answer in answers
-        for _, _, _, name, entries in answer.resources
-    }
-    return {
-        name: TopicFacts(
-            len(partitions),
-            sum(each["leader"] < 0 or len(each["isr"]) < len(each["replicas"]) for each in partitions),
-            configs.get(name, {}),
+def _brokers(settings: Settings, brokers: int) -> Finding:
+    found = f"{settings.bootstrap}, brokers: {brokers}"
+    if brokers >= _SAFE_REPLICAS > settings.replication:
+        fix = (
+            f"set RISKMON_REPLICATION to {_SAFE_REPLICAS} before the topics are made: a lost broker loses nothing then"
         )
-        for name, partitions in described.items()
-    }
+        return Finding("Kafka", Verdict.NOTE, f"{found}, but RISKMON_REPLICATION is {settings.replication}", fix)
+    return Finding("Kafka", Verdict.OK, found)
 
 
-def topic_findings(topics: Mapping[str, TopicFacts], settings: Settings) -> list[Finding]:
-    """Each topic against what riskmon needs; the events topic decides how many partitions the changelog has."""
-    partitions = topics[EVENTS].partitions if EVENTS in topics else settings.partitions
-    specs = topic_specs(settings.application, partitions)
-    changelog = changelog_name(settings.application)
-    fixes = {
-        changelog: "set RISKMON_APPLICATION to a new name, which reads the events anew; keep the old changelog",
-        LABELS: "stop riskmon and recreate the topic with 1 partition",
-        MODELS: "stop riskmon and recreate the topic with 1 partition",
-    }
-    return [_topic(spec, topics.get(spec.name), fixes.get(spec.name)) for spec in specs]
-
-
-def _topic(spec: TopicSpec, facts: TopicFacts | None, recount: str | None) -> Finding:
-    """`recount` says what to do about a wrong number of partitions; None where any number does."""
-    if facts is None:
-        return Finding(spec.name, Verdict.NOTE, "does not exist yet", "`riskmon topics`; a worker creates it, too")
-    if recount and facts.partitions != spec.partitions:
-        return Finding(spec.name, Verdict.WRONG, f"partitions: {facts.partitions}, not {spec.partitions}", recount)
-    if facts.short_partitions:
-        found = f"{facts.short_partitions} of {facts.partitions} partitions lack replicas"
-        return Finding(spec.name, Verdict.WRONG, found, "bring the brokers back that hold the replicas")
-    wanted = {"cleanup.policy": "delete"} | spec.config
-    as_wanted = ", ".join(f"{name}={value}" for name, value in wanted.items())
-    if not facts.config:
-        found, fix = "its configuration may not be read", f"ask an administrator whether it has {as_wanted}"
-        return Finding(spec.name, Verdict.NOTE, found, fix)
-    for name, value in wanted.items():
-        if not _suffices(facts.config[name], value):
-            fix = f"kafka-configs.sh --alter --topic {spec.name} --add-config {name}={value}"
-            return Finding(spec.name, Verdict.WRONG, f"{name} is {facts.config[name]}, not {value}", fix)
-    return Finding(spec.name, Verdict.OK, f"partitions: {facts.partitions}, {as_wanted}")
-
-
-def _suffices(found: str, wanted: str) -> bool:
-    return int(found) >= int(wanted) if wanted.isdigit() else found == wanted
+async def _group(settings: Settings, partitions: int) -> list[Finding]:
+    """Where the workers have come to, on the partitions that they have committed."""
+    try:
+        committed = await committed_offsets(settings.kafka, settings.application, EVENTS)
+    except GroupAuthorizationFailedError:
+        fix = "grant this user Describe on the group, or ask who has it"
+        return [Finding(f"group {settings.application}", Verdict.NOTE, "its offsets may not be read", fix)]
+    known = [tp for tp in committed if tp.partition < partitions]
+    if not known:
+        return []
+    async with settings.kafka.consumer() as consumer:
+        begins, ends = await consumer.beginning_offsets(known), await consumer.end_offsets(known)
+    offsets = {tp.partition: GroupOffsets(begins[tp], committed[tp], ends[tp]) for tp in known}
+    return group_findings(settings.application, offsets)
 
 
 def model(settings: Settings) -> Finding:

@@ -57,7 +57,7 @@ def broker(
 
     settings = settings_with()
     with LocalBroker(data or settings.home / "kafka", port=port) as local:
-        asyncio.run(ensure_topics(local.connection, settings.application, settings.partitions, 1))
+        asyncio.run(ensure_topics(local.connection, settings.application, settings.partitions, 1, settings.retention))
         say(f"Kafka answers at {local.bootstrap}; Ctrl-C stops it")
         wait_for_signal()
         say("stopping Kafka …")

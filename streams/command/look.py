@@ -83,7 +83,8 @@ def doctor(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> Non
     from rich.markup import escape
     from rich.table import Column, Table
 
-    from streams.command.doctor import Verdict, examine
+    from streams.command.doctor import examine
+    from streams.command.finding import Verdict
 
     colours = {Verdict.OK: "green", Verdict.NOTE: "yellow", Verdict.WRONG: "red"}
     # What it finds stands in the table; the client's own notes on the way would only repeat it.

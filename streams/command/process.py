@@ -38,7 +38,9 @@ def ready_topics(settings: Settings, *, wait: bool = False) -> int:
     from streams.kafka.admin import await_topics, ensure_topics
 
     ready = await_topics if wait else ensure_topics
-    return asyncio.run(ready(settings.kafka, settings.application, settings.partitions, settings.replication))
+    return asyncio.run(
+        ready(settings.kafka, settings.application, settings.partitions, settings.replication, settings.retention)
+    )
 
 
 def wait_for_signal() -> None:

@@ -12,7 +12,7 @@ app = typer.Typer()
 
 @app.command()
 def topics(bootstrap: Bootstrap = None) -> None:
-    """Create the topics that are missing."""
+    """Create the topics that are missing; existing ones stay as they are."""
     from rich.console import Console
     from rich.table import Table
 
@@ -21,6 +21,6 @@ def topics(bootstrap: Bootstrap = None) -> None:
     settings = settings_with(bootstrap=bootstrap)
     partitions = ready_topics(settings)
     table = Table("topic", "partitions", "cleanup")
-    for spec in topic_specs(settings.application, partitions):
+    for spec in topic_specs(settings.application, partitions, settings.replication, settings.retention):
         table.add_row(spec.name, str(spec.partitions), spec.config.get("cleanup.policy", "delete"))
     Console().print(table)

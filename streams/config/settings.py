@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from streams.account.rules import AccountRules
 from streams.contracts.money import MINOR_UNITS
+from streams.contracts.topics import Retention
 from streams.decide import Rules
 from streams.kafka.connection import Connection, SaslMechanism, SecurityProtocol
 from streams.strategy import StrategyRules
@@ -44,6 +45,16 @@ class Settings(BaseSettings):
     application: str = Field("riskmon", description="Consumer group and prefix of the changelog topic.")
     partitions: int = Field(4, ge=1, le=1024, description="Partitions of riskmon.events, when riskmon creates it.")
     replication: int = Field(1, ge=1, le=9, description="Replicas of topics that riskmon creates.")
+    events_days: int = Field(
+        Retention.events,
+        ge=7,
+        le=36_500,
+        description="Days that riskmon.events keeps a message, when riskmon creates it: more than workers ever rest.",
+    )
+    actions_days: int = Field(Retention.actions, ge=1, le=36_500, description="The same of riskmon.actions.")
+    labels_days: int = Field(Retention.labels, ge=1, le=36_500, description="The same of riskmon.labels.")
+    alerts_days: int = Field(Retention.alerts, ge=1, le=36_500, description="The same of riskmon.alerts.")
+    deadletter_days: int = Field(Retention.deadletter, ge=1, le=36_500, description="The same of riskmon.deadletter.")
     home: Path = Field(user_data_path("riskmon"), description="Where the local broker's data and the model live.")
     store: Literal["memory", "rocksdb"] = Field(
         "memory", description="Where a worker keeps its rows: rocksdb for portfolios that do not fit in memory."
@@ -152,6 +163,11 @@ class Settings(BaseSettings):
             self.tls_cert_file,
             self.tls_key_file,
         )
+
+    @property
+    def retention(self) -> Retention:
+        """How long the topics keep a message that riskmon creates."""
+        return Retention(self.events_days, self.actions_days, self.labels_days, self.alerts_days, self.deadletter_days)
 
     def rules(self) -> Rules:
         """The domain's settings as the core wants them."""

@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
-from streams.contracts.topics import EVENTS, changelog_name, topic_specs
+from streams.contracts.topics import EVENTS, Retention, changelog_name, topic_specs
 from streams.kafka.connection import BrokerAwayError, Connection
 
 _log = logging.getLogger(__name__)
@@ -20,9 +20,12 @@ class TopicError(ValueError):
     """The topics are not as riskmon needs them; the text says what to do."""
 
 
-async def ensure_topics(kafka: Connection, application: str, partitions: int, replication: int) -> int:
+async def ensure_topics(
+    kafka: Connection, application: str, partitions: int, replication: int, retention: Retention | None = None
+) -> int:
     """Create what is missing; returns the partition count of the events topic, which an existing topic decides.
 
+    An existing topic is left as it is: `riskmon doctor` says where its configuration differs.
     Raises `BrokerAwayError` if Kafka does not answer, `TopicError` if the changelog does not match the events topic.
     """
     admin = kafka.admin()
@@ -30,7 +33,7 @@ async def ensure_topics(kafka: Connection, application: str, partitions: int, re
         await kafka.start(admin)
         found = {each["topic"]: len(each["partitions"]) for each in await admin.describe_topics()}
         actual = found.get(EVENTS, partitions)
-        specs = topic_specs(application, actual)
+        specs = topic_specs(application, actual, replication, retention)
         missing = [spec for spec in specs if spec.name not in found]
         if missing:
             new = [NewTopic(s.name, s.partitions, replication, topic_configs=s.config) for s in missing]
@@ -41,15 +44,20 @@ async def ensure_topics(kafka: Connection, application: str, partitions: int, re
         await admin.close()
     changelog = changelog_name(application)
     if found.get(changelog, actual) != actual:
-        raise TopicError(f"{changelog} has {found[changelog]} partitions, but {EVENTS} has {actual}: they must agree")
+        raise TopicError(
+            f"{changelog} has {found[changelog]} partitions, but {EVENTS} has {actual}: borrowers' events and state "
+            "would stand on different partitions. Stop all workers, then `riskmon repartition` brings the state along"
+        )
     return actual
 
 
-async def await_topics(kafka: Connection, application: str, partitions: int, replication: int) -> int:
+async def await_topics(
+    kafka: Connection, application: str, partitions: int, replication: int, retention: Retention | None = None
+) -> int:
     """The same, but wait for Kafka as long as it takes."""
     while True:
         try:
-            return await ensure_topics(kafka, application, partitions, replication)
+            return await ensure_topics(kafka, application, partitions, replication, retention)
         except BrokerAwayError as error:
             _log.warning("%s; trying again", error)
             await asyncio.sleep(_RETRY_SECONDS)

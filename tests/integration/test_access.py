@@ -21,7 +21,8 @@ from monitoring.console.feed import Feed
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import publish, simulated_records
 from producers.simulator.simulate import SimulationConfig
-from streams.command.doctor import Verdict, examine
+from streams.command.doctor import examine
+from streams.command.finding import Verdict
 from streams.command.local_kafka.broker import free_port
 from streams.config.settings import Settings
 from streams.contracts.actions import Action
