@@ -14,7 +14,8 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 from pydantic import ValidationError
 
 from monitoring.console.board import Board
-from streams.account.codec import CLOCK_PREFIX, decode_clock, decode_state
+from streams.account.changelog import Claims, Verdict, is_clock
+from streams.account.codec import decode_clock, decode_state
 from streams.config.settings import Settings
 from streams.contracts.actions import Action
 from streams.contracts.labels import Label
@@ -42,6 +43,7 @@ class Feed:
         self._changelog = changelog_name(settings.application)
         self._board = board
         self._backlog = {**_BACKLOG, ACTIONS: settings.console_actions}
+        self._claims = Claims()
         self._next: dict[TopicPartition, int] = {}
         self._goal: dict[TopicPartition, int] = {}
 
@@ -139,10 +141,7 @@ class Feed:
     def _dispatch(self, message: ConsumerRecord) -> None:
         board, written, value = self._board, message.timestamp / 1000, message.value or b""
         if message.topic == self._changelog:
-            if message.key.startswith(CLOCK_PREFIX.encode()):
-                board.portfolio.take_clock(decode_clock(value))
-            else:
-                board.portfolio.take_state(decode_state(value), message.offset)
+            self._take_row(message)
         elif message.topic == ACTIONS:
             board.actions.take(Action.model_validate_json(value), written)
         elif message.topic == LABELS:
@@ -153,6 +152,19 @@ class Feed:
             board.stream.replayed += 1
         else:
             board.stream.take_dead_letter(filed_letter(message))
+
+
+    def _take_row(self, message: ConsumerRecord) -> None:
+        portfolio, key, value = self._board.portfolio, message.key, message.value
+        verdict = self._claims.judge(message.partition, message.offset, key, value, message.headers)
+        if verdict is not Verdict.COUNTS:
+            return
+        if value is None:
+            portfolio.remove(key.decode(errors="replace"))
+        elif is_clock(key):
+            portfolio.take_clock(decode_clock(value))
+        else:
+            portfolio.take_state(decode_state(value), message.offset)
 
 
 def _now() -> datetime:

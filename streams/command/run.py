@@ -40,6 +40,7 @@ def worker(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> Non
         has_model.set()
         running = Worker(settings, book, ready_topics(settings, wait=True), watch)
         health.not_ready_while("recovering", lambda: not running.is_loaded)
+        health.broken_while("a batch failed", lambda: running.failed)
         running.run()
 
 

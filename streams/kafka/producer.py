@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -43,24 +43,24 @@ class Sink:
         self._kafka = kafka
         self._producer: AIOKafkaProducer | None = None
 
-    async def write(
-        self, messages: Sequence[Message], allowed: Callable[[], Awaitable[None]] | None = None
-    ) -> list[int]:
-        """Write all messages, in order within a partition; returns the offset of each, once it is acknowledged.
-
-        `allowed` is asked before each try; what it raises ends the writing.
-        """
+    async def write(self, messages: Sequence[Message]) -> list[int]:
+        """Write all messages, in order within a partition; returns the offset of each, once it is acknowledged."""
         while messages:
-            if allowed:
-                await allowed()
             try:
-                return await self._write_once(messages)
+                return await self.write_once(messages)
             except KafkaError as error:
-                metrics.BROKER_ERRORS.inc()
                 _log.warning("Kafka did not take a write, trying again: %s", error)
-                await self.close()
                 await asyncio.sleep(_RETRY_SECONDS)
         return []
+
+    async def write_once(self, messages: Sequence[Message]) -> list[int]:
+        """The same with one try. After a `KafkaError` nobody knows what of it was written, or still will be."""
+        try:
+            return await self._write_once(messages)
+        except KafkaError:
+            metrics.BROKER_ERRORS.inc()
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Give up the connection; the next write opens another."""
