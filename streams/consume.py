@@ -196,8 +196,10 @@ class BatchLoop:
 
     async def close(self) -> None:
         """Let the batch in flight end, and decide no other until the loop is opened again."""
-        async with self.lock:
-            await self.written()
+        try:
+            async with self.lock:
+                await self.written()
+        finally:
             self.is_open = False
 
     async def _write(self, decided: Decided) -> None:

@@ -53,10 +53,13 @@ class OffsetCommits:
             await self.commit(self._every_seconds)
 
     async def _commit(self, done: Mapping[TP, int]) -> None:
-        given = self._given
-        if not await self._app.consumer._commit(done) and given == self._given:
-            # Refused: they are committed with what comes next, unless the partitions are given away.
-            self._done = {**done, **self._done}
+        given, is_committed = self._given, False
+        try:
+            is_committed = await self._app.consumer._commit(done)
+        finally:
+            if not is_committed and given == self._given:
+                # They are committed with what comes next, unless the partitions are given away.
+                self._done = {**done, **self._done}
 
     async def _ended(self, seconds: float) -> bool:
         """Whether no commit is under way any more, after so many seconds at most."""
