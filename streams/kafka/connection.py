@@ -44,7 +44,7 @@ class Connection:
             raise ConnectionSettingsError(f"{self.protocol} needs both sasl_username and sasl_password")
 
     def consumer(self, *topics: str, **options: Any) -> AIOKafkaConsumer:
-        """A consumer, not yet started. It sees only what is committed unless told otherwise, and never commits itself."""
+        """A consumer, not yet started. It sees what is committed, unless told otherwise, and commits only by hand."""
         options = {"isolation_level": "read_committed"} | options
         return AIOKafkaConsumer(*topics, **self._options, enable_auto_commit=False, **options)
 

@@ -23,6 +23,7 @@ from streams.write import Changelog, OwnershipLostError, UnclearWriteError
 
 _log = logging.getLogger(__name__)
 _LOOK_SECONDS = 1.0
+_RETRY_SECONDS = 1.0
 
 
 def owner_name() -> str:
@@ -50,8 +51,13 @@ class KafkaLog:
             raise UnclearWriteError(f"Kafka did not acknowledge {len(messages)} rows: {error}") from error
 
     async def read(self, partition: int, start: int, stop: int) -> list[LogRecord]:
-        """The records in [start, stop)."""
-        return await read_span(self._kafka, self._changelog, partition, start, stop)
+        """The records in [start, stop); waits for Kafka as long as it takes."""
+        while True:
+            try:
+                return await read_span(self._kafka, self._changelog, partition, start, stop)
+            except (KafkaError, TimeoutError) as error:
+                _log.warning("%s-%d cannot be read, trying again: %s", self._changelog, partition, error)
+                await asyncio.sleep(_RETRY_SECONDS)
 
 
 class Membership:

@@ -2,8 +2,8 @@
 
 Rows come in three ways: Faust's recovery and standby copies (`apply_changelog_batch`), what others have written and
 this worker has read (`take`), and its own (`write`). The first two are judged by `streams.account.changelog`. Every row
-also says up to which event it has gone, and none replaces one that has gone further: so a row that arrives late or twice
-does no harm, nor do those of before there were claims.
+also says up to which event it has gone, and none replaces one that has gone further: so a row that arrives late or
+twice does no harm, nor do those of before there were claims.
 """
 
 from __future__ import annotations

@@ -11,12 +11,15 @@ import pytest
 from producers.faults import FaultConfig, FaultTally, OutgoingRecord
 from producers.publisher import publish, simulated_records
 from producers.simulator.simulate import SimulationConfig
+from streams.account.codec import decode_state
 from streams.command.local_kafka.broker import LocalBroker
-from streams.contracts.topics import ACTIONS, EVENTS
+from streams.contracts.topics import ACTIONS, EVENTS, changelog_name
 from streams.kafka.admin import ensure_topics
+from streams.kafka.changelog import Row, write_as_administrator
 from streams.kafka.connection import Connection
+from streams.kafka.producer import Sink
 from tests.integration.test_hard_times import ask, until_ready_is
-from tests.support.oracle import assert_as_uninterrupted
+from tests.support.oracle import assert_as_uninterrupted, rows_that_count
 from tests.support.processes import Process, environment, read_all, running, wait_for_commit
 
 FROZEN_AT = ("rows", "store", "messages", "commit", "claim")
@@ -177,3 +180,74 @@ async def test_a_worker_whose_batch_failed_is_not_healthy_until_it_has_ended(
         seen.add((await asyncio.to_thread(ask, worker, "/healthz"))[0])
         await asyncio.sleep(0.02)
     assert 503 in seen
+
+
+@pytest.mark.parametrize("store", ["memory", "rocksdb"])
+async def test_what_an_administrator_removes_is_gone_for_a_worker_at_work_and_for_good(
+    own_broker: LocalBroker, model: Path, tmp_path: Path, store: str
+) -> None:
+    kafka = own_broker.connection
+    await ensure_topics(kafka, "riskmon", 4, 1)
+    stage = Stage(kafka, model, tmp_path, 2)
+    changelog = changelog_name("riskmon")
+    # What is no row must not keep a worker from its work either.
+    async with kafka.producer() as producer:
+        await producer.send_and_wait(changelog, b"no key", None, partition=1)
+        await producer.send_and_wait(changelog, None, b"nobody", partition=2)
+    try:
+        worker = stage.start("worker", store)
+        await stage.publish_slice()
+        await wait_for_commit(kafka, stage.published, worker)
+        rows = {key: decode_state(row) for key, row in (await rows_that_count(kafka)).items() if key[0] != "\x00"}
+        removed = dict(list(rows.items())[:10])
+        sink = Sink(kafka)
+        tombstones = [Row(state.partition, key.encode(), None) for key, state in removed.items()]
+        await write_as_administrator(sink, changelog, tombstones, "the test")
+        await sink.close()
+        # It notices by itself, with nothing to write.
+        async with asyncio.timeout(30):
+            while "the partitions are loaded anew" not in worker.log.read_text():
+                await asyncio.sleep(0.1)
+        await until_ready_again(worker)
+        assert not removed.keys() & (await rows_that_count(kafka)).keys()
+        await stage.publish_slice()
+        await wait_for_commit(kafka, stage.published, worker)
+        worker.stop()
+        worker = stage.start("worker")
+        await until_ready_is(worker, 200)
+    finally:
+        stage.end()
+    left = await rows_that_count(kafka)
+    # Their later events find no loan, unless it was opened only then.
+    for key in removed.keys() & left.keys():
+        assert decode_state(left[key]).account.loans != removed[key].account.loans
+
+
+async def test_a_signal_ends_a_worker_whose_batch_waits_for_kafka(model: Path, tmp_path: Path) -> None:
+    broker = LocalBroker(tmp_path / "kafka", port=0)
+    broker.start()
+    try:
+        kafka = broker.connection
+        await ensure_topics(kafka, "riskmon", 4, 1)
+        stage = Stage(kafka, model, tmp_path, 2)
+        worker = stage.start("worker", "memory")
+        await until_ready_is(worker, 200)
+        stage.order_of("worker").write_text("freeze rows")
+        await stage.publish_slice()
+        await until_suspended(worker)
+        await asyncio.to_thread(broker.kill)
+        worker.child.send_signal(signal.SIGCONT)
+        await asyncio.sleep(2)
+        began = time.monotonic()
+        worker.child.terminate()
+        await asyncio.to_thread(worker.child.wait, 30)
+        assert time.monotonic() - began < _END_SECONDS + 5
+        await asyncio.to_thread(broker.start)
+        worker = stage.start("worker")
+        await stage.publish_slice()
+        await wait_for_commit(kafka, stage.published, worker)
+        worker.stop()
+        await assert_as_uninterrupted(kafka, model)
+    finally:
+        stage.end()
+        broker.stop()

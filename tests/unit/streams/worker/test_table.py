@@ -1,7 +1,7 @@
 """The account table on Faust's own stores, and what riskmon relies on of Faust 0.15.3's insides."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,8 +36,8 @@ def new_table(store: str, folder: Path) -> AccountsTable:
 
 
 @pytest.fixture(params=["memory", "rocksdb"])
-def table(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AccountsTable]:
-    yield new_table(request.param, tmp_path)
+def table(request: pytest.FixtureRequest, tmp_path: Path) -> AccountsTable:
+    return new_table(request.param, tmp_path)
 
 
 def state(name: str, applied: int, partition: int = 0, gone: int = 0) -> bytes:
