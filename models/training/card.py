@@ -19,6 +19,6 @@ def model_card(report: TrainingReport) -> str:
         test=report.test,
         costs=report.costs,
         features=CONTRACTS[report.target],
-        drops={each.feature: each for each in report.importance},
-        segment_features=CONTRACTS[Target.SEED],
+        drops={found.feature: found for found in report.importance},
+        segment_features=CONTRACTS[Target.NOTEBOOK],
     )

@@ -37,36 +37,36 @@ def train_on_simulation(settings: Settings, target: Target, simulation: Simulati
     from models.training.costs import policy_of
     from models.training.forest import train_forest
     from models.training.history import simulated_history
-    from models.training.notebook import train_seed
+    from models.training.notebook import train_notebook
     from models.training.sample import simulated_snapshot
 
     rules, policy = settings.rules(), policy_of(settings)
-    if target is Target.SEED:
+    if target is Target.NOTEBOOK:
         table = simulated_snapshot(simulation, rules.account)
-        return train_seed(table, "a simulated portfolio", policy, simulation.seed)
+        return train_notebook(table, "a simulated portfolio", policy, simulation.seed)
     return train_forest(simulated_history(simulation, rules), policy, simulation.seed)
 
 
 def train_on_table(
     settings: Settings, target: Target, file: Path, seed: int, say: Callable[[str], None]
 ) -> TrainedModel:
-    """Train on a lender's own table: a panel, or for the seed's recipe a snapshot. `say` hears of loans left out.
+    """Train on a lender's own table: a panel, or for the notebook's recipe a snapshot. `say` hears of loans left out.
 
     Raises `TableError` where the table is not what it should be, and `TrainingError` where it is too small.
     """
     from models.training.costs import policy_of
     from models.training.forest import train_forest
-    from models.training.notebook import train_seed
+    from models.training.notebook import train_notebook
     from models.training.panel import panel_history
     from producers.tables.check import PANEL_COLUMNS, SNAPSHOT_COLUMNS, read_table
 
-    if target is Target.SEED:
-        return train_seed(read_table(file, SNAPSHOT_COLUMNS), file.name, policy_of(settings), seed)
+    if target is Target.NOTEBOOK:
+        return train_notebook(read_table(file, SNAPSHOT_COLUMNS), file.name, policy_of(settings), seed)
     panel = read_table(file, PANEL_COLUMNS, key=("Borrower_ID", "Loan_ID", "As_Of"))
-    told = panel_history(panel, file.name, settings.rules().account)
-    for loan_id, reason in told.refused:
+    found = panel_history(panel, file.name, settings.rules().account)
+    for loan_id, reason in found.refused:
         say(f"not used: {loan_id}: {reason}")
-    return train_forest(told.history, policy_of(settings), seed)
+    return train_forest(found.history, policy_of(settings), seed)
 
 
 def keep(trained: TrainedModel, folder: Path) -> Path:

@@ -119,9 +119,9 @@ class _Life:
         """Take part in a shock to the portfolio."""
         lost = self._draw.random() < shock.job_losses
         if self._loan is not None:
-            self._loan.temper.dearer(shock.rate_rise)
+            self._loan.behaviour.dearer(shock.rate_rise)
             if lost:
-                self._loan.temper.lose_job()
+                self._loan.behaviour.lose_job()
 
     def _open(self, day: int) -> LoanOpened:
         self._loans += 1
@@ -144,7 +144,7 @@ class _Loan:
     def __init__(self, opened: LoanOpened, borrower: Borrower, draw: Random) -> None:
         self._opened = opened
         self._draw = draw
-        self.temper = PaymentBehaviour(borrower, opened.terms, draw)
+        self.behaviour = PaymentBehaviour(borrower, opened.terms, draw)
         self.closed: str | None = None
         self._emi = int(opened.terms.emi * 100)
         self._first_due = opened.terms.first_due_date.toordinal()
@@ -193,9 +193,9 @@ class _Loan:
         """Four days before the due date: what will be paid for this instalment, and when."""
         due = self._due(number)
         self._plan(due + GRACE_DAYS + 1, "review", number)
-        self.temper.month(date.fromordinal(due).month)
+        self.behaviour.month(date.fromordinal(due).month)
         behind = self._behind(due)
-        choice = self.temper.choose(behind)
+        choice = self.behaviour.choose(behind)
         if choice is Choice.EARLY:
             self._plan(due - self._draw.randint(1, 4), "pay", self._emi)
         elif choice is Choice.ON_TIME:
@@ -205,7 +205,7 @@ class _Loan:
             self._plan(due + self._draw.randint(4, 26), "pay", self._emi)
         elif choice is Choice.PARTIAL:
             self._plan(due + self._draw.randint(0, 12), "pay", int(self._emi * self._draw.uniform(0.2, 0.8)))
-        if behind and choice is not Choice.NOTHING and self.temper.catches_up():
+        if behind and choice is not Choice.NOTHING and self.behaviour.catches_up():
             arrears = behind * self._emi - self._paid_by(due) % self._emi
             self._plan(due + self._draw.randint(2, 20), "pay", arrears)
 
@@ -222,7 +222,7 @@ class _Loan:
             channel=self._channel,
             value_date=date.fromordinal(day),
         )
-        if self.temper.bounces():
+        if self.behaviour.bounces():
             self._plan(day + self._draw.randint(1, 5), "reverse", self._sent)
         elif amount == left:
             yield self._close(day, "settled")
@@ -258,7 +258,7 @@ class _Loan:
 
     def _wind_up(self, day: int, number: int) -> None:
         """After the last instalment what is still owed comes in late, or is reviewed until it is written off."""
-        if self.temper.catches_up():
+        if self.behaviour.catches_up():
             self._plan(day + self._draw.randint(1, 20), "pay", self._opened.terms.tenure_months * self._emi)
         self._plan(day + 30, "review", number)
 

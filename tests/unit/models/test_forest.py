@@ -13,10 +13,10 @@ from models.serving.forest import Calibration, Forest, ForestInputError
 from models.serving.segments import Segmenter
 from models.serving.store import Model, ModelError
 from models.serving.targets import Target
-from streams.contracts.feature_names import SEED_FEATURE_NAMES, SEED_FEATURES
+from streams.contracts.feature_names import NOTEBOOK_FEATURE_NAMES, NOTEBOOK_FEATURES
 from streams.contracts.vocabulary import Segment
 
-NAMES = SEED_FEATURE_NAMES
+NAMES = NOTEBOOK_FEATURE_NAMES
 SEGMENTER = Segmenter(
     np.zeros(5), np.ones(5), np.array([[1.0] * 5, [-1.0] * 5]), (Segment.BALANCED, Segment.HIGH_INCOME_LOW_RISK)
 )
@@ -72,19 +72,19 @@ def test_a_value_that_is_not_finite_is_named(forest: Forest) -> None:
 def test_store_gives_back_the_same_forest_and_the_same_bytes(
     forest: Forest, data: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
-    model = Model(forest, SEGMENTER, Target.SEED)
+    model = Model(forest, SEGMENTER, Target.NOTEBOOK)
     version = store.save(model, {"auc": 0.9}, "text", tmp_path / "one")
     loaded = store.load(tmp_path / "one")
     assert (loaded.forest.predict(data[0]) == forest.predict(data[0])).all()
     assert loaded.segmenter.assign(data[0]) == SEGMENTER.assign(data[0])
-    assert loaded.target is Target.SEED
+    assert loaded.target is Target.NOTEBOOK
     assert loaded.forest.version == version == store.save(model, {}, "", tmp_path / "two")
     assert (tmp_path / "one" / "MODEL_CARD.md").read_text() == "text"
 
 
 @pytest.mark.parametrize("name", ["arrays", "card"])
 def test_a_tampered_model_is_refused(forest: Forest, tmp_path: Path, name: str) -> None:
-    store.save(Model(forest, SEGMENTER, Target.SEED), {}, "", tmp_path)
+    store.save(Model(forest, SEGMENTER, Target.NOTEBOOK), {}, "", tmp_path)
     if name == "arrays":
         path = next(tmp_path.glob("*.npz"))
         content = bytearray(path.read_bytes())
@@ -110,8 +110,8 @@ def rewrite_card(folder: Path, **told: object) -> None:
 
 @pytest.mark.parametrize("change", ["name", "unit", "order"])
 def test_other_features_other_units_and_another_order_are_refused(forest: Forest, tmp_path: Path, change: str) -> None:
-    store.save(Model(forest, SEGMENTER, Target.SEED), {}, "", tmp_path)
-    features = [feature._asdict() for feature in SEED_FEATURES]
+    store.save(Model(forest, SEGMENTER, Target.NOTEBOOK), {}, "", tmp_path)
+    features = [feature._asdict() for feature in NOTEBOOK_FEATURES]
     if change == "order":
         features.reverse()
     else:
@@ -124,7 +124,7 @@ def test_other_features_other_units_and_another_order_are_refused(forest: Forest
 def test_a_missing_model_and_one_of_the_time_before_segments_are_refused(forest: Forest, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="missing"):
         store.load(tmp_path)
-    store.save(Model(forest, SEGMENTER, Target.SEED), {}, "", tmp_path)
+    store.save(Model(forest, SEGMENTER, Target.NOTEBOOK), {}, "", tmp_path)
     rewrite_card(tmp_path, format=1)
     with pytest.raises(ModelError, match=r"no segments.*train again"):
         store.load(tmp_path)

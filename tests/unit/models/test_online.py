@@ -13,7 +13,7 @@ from models.online.model import OnlineModel
 from models.serving.contenders import RECIPES
 from models.serving.forest import Calibration, Forest
 from models.serving.linear import LinearScorer, Recipe, SnapshotError
-from streams.contracts.feature_names import FEATURE_NAMES, ROW_NAMES, SEED_FEATURE_NAMES, columns
+from streams.contracts.feature_names import FEATURE_NAMES, NOTEBOOK_FEATURE_NAMES, ROW_NAMES, columns
 from streams.contracts.snapshots import LinearSnapshot
 from streams.score import ModelSet, OnlineModels
 
@@ -89,13 +89,13 @@ def test_a_snapshot_of_another_recipe_is_refused(damage: str) -> None:
 
 @pytest.fixture(scope="module")
 def books(data: tuple[np.ndarray, np.ndarray]) -> list[ModelSet]:
-    """A shallow forest, a deep one and one of the seed's features; alone and with each recipe at several weights."""
+    """A shallow, a deep and a notebook forest; alone, and with each recipe at several weights."""
     rows, truth = data
     made = []
     for depth, calibration, names in (
         (2, Calibration(), FEATURE_NAMES),
         (9, Calibration(1.4, -0.3), FEATURE_NAMES),
-        (4, Calibration(), SEED_FEATURE_NAMES),
+        (4, Calibration(), NOTEBOOK_FEATURE_NAMES),
     ):
         table = np.hstack([rows, 100 * rows[:, : len(ROW_NAMES) - WIDTH]])[:, columns(names)]
         classifier = RandomForestClassifier(20, max_depth=depth, random_state=2).fit(table, truth.astype(int))

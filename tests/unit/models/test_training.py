@@ -23,14 +23,14 @@ from models.training.forest import (
     train_forest,
 )
 from models.training.forest_file import keep
-from models.training.notebook import high_risk_flag, loan_rows, not_recovered, train_seed
+from models.training.notebook import high_risk_flag, loan_rows, not_recovered, train_notebook
 from models.training.panel import panel_history
 from models.training.sample import simulated_panel, simulated_snapshot
 from producers.simulator.simulate import SimulationConfig
 from producers.tables.check import PANEL_COLUMNS, SNAPSHOT_COLUMNS, TableError, check_table, read_table
 from streams.account.rules import AccountRules
 from streams.config.settings import Settings
-from streams.contracts.feature_names import FEATURE_NAMES, ROW_NAMES, SEED_FEATURE_NAMES
+from streams.contracts.feature_names import FEATURE_NAMES, NOTEBOOK_FEATURE_NAMES, ROW_NAMES
 from streams.contracts.vocabulary import Segment
 from streams.score import ModelSet
 from streams.strategy import StrategyRules
@@ -123,7 +123,7 @@ def test_costs_by_hand() -> None:
     assert cost(y, scores, 0.5, 0.75, table) == pytest.approx(1000 * (51 + 11 + 61 + 1) / 4)
 
 
-def test_the_default_costs_make_the_seeds_thresholds_the_best_for_calibrated_scores() -> None:
+def test_the_default_costs_make_the_notebooks_thresholds_the_best_for_calibrated_scores() -> None:
     draw = np.random.default_rng(0)
     scores = draw.random(100_000)
     y = (draw.random(100_000) < scores).astype(np.int64)
@@ -184,10 +184,10 @@ def test_segments_find_the_groups_that_are_there_and_say_when_there_are_none() -
         fit_segments(np.repeat(centres[:3], [100, 50, 50], axis=0), seed=1)
 
 
-def test_seed_recipe_is_judged_on_held_out_borrowers_and_served_by_the_worker(
+def test_notebook_recipe_is_judged_on_held_out_borrowers_and_served_by_the_worker(
     snapshot: pd.DataFrame, tmp_path: Path
 ) -> None:
-    trained = train_seed(snapshot, "snapshot", POLICY, seed=3)
+    trained = train_notebook(snapshot, "snapshot", POLICY, seed=3)
     report = trained.report
     _, test = held_out_borrowers(snapshot["Borrower_ID"].to_numpy(dtype=str))
     assert report.parts["test"].rows == report.test.rows == int(test.sum())
@@ -200,19 +200,19 @@ def test_seed_recipe_is_judged_on_held_out_borrowers_and_served_by_the_worker(
     served = store.load(tmp_path)
     book = ModelSet(served.forest, served.segmenter)
     rows = np.zeros((len(snapshot), len(ROW_NAMES)))
-    rows[:, [ROW_NAMES.index(name) for name in SEED_FEATURE_NAMES]] = loan_rows(snapshot)
+    rows[:, [ROW_NAMES.index(name) for name in NOTEBOOK_FEATURE_NAMES]] = loan_rows(snapshot)
     scores = book.score([tuple(row) for row in rows.tolist()])
     assert (scores.forest == trained.forest.predict(loan_rows(snapshot))).all()
     assert [segment in HIGH_RISK for segment in scores.segments] == (flag == 1).tolist()
     _, (parts,) = book.contributions([tuple(rows[0].tolist())])
-    assert {name for name, part in zip(ROW_NAMES, parts, strict=True) if part} <= set(SEED_FEATURE_NAMES)
+    assert {name for name, part in zip(ROW_NAMES, parts, strict=True) if part} <= set(NOTEBOOK_FEATURE_NAMES)
 
 
 def test_one_outcome_only_falls_back_to_the_flag(snapshot: pd.DataFrame) -> None:
-    report = train_seed(snapshot.assign(Recovery_Status="Fully Recovered"), "snapshot", POLICY, seed=3).report
+    report = train_notebook(snapshot.assign(Recovery_Status="Fully Recovered"), "snapshot", POLICY, seed=3).report
     assert any("judged by the flag" in note for note in report.notes)
     with pytest.raises(TrainingError, match="both good and bad"):
-        train_seed(snapshot.head(12), "snapshot", POLICY, seed=3)
+        train_notebook(snapshot.head(12), "snapshot", POLICY, seed=3)
 
 
 def test_a_panel_gives_the_streams_features_and_the_rows_own_arrears(panel: pd.DataFrame) -> None:
@@ -293,7 +293,7 @@ def test_a_returned_payment_and_a_lenders_own_way_of_counting_days() -> None:
     told = panel_history(panel_rows(("2025-02-28", 0, 0), ("2025-03-31", 45, 2), ("2025-04-30", 1, 3)), "panel", RULES)
     assert told.refused == []
     (row,) = told.history.loans.tolist()
-    assert row[SEED_FEATURE_NAMES.index("days_past_due")] == 15
+    assert row[NOTEBOOK_FEATURE_NAMES.index("days_past_due")] == 15
 
 
 @pytest.mark.parametrize(
