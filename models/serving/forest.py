@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from models.serving.arrays import Floats
 
 _EPSILON = 1e-4
+MAX_DEPTH = 64
 # Enough rows to spread numpy's cost per call, few enough that a level's data stay in the processor core's cache.
 _ROWS_AT_ONCE = 128
 
@@ -103,7 +104,6 @@ class Forest:
     feature: NDArray[np.int32]
     threshold: Floats
     probability: Floats
-    depth: int
     calibration: Calibration
     version: str
 
@@ -129,7 +129,6 @@ class Forest:
             feature=np.where(is_leaf, 0, np.concatenate([tree.feature for tree in trees])).astype(np.int32),
             threshold=np.concatenate([tree.threshold for tree in trees]),
             probability=values[:, 1] / values.sum(axis=1),
-            depth=max(tree.max_depth for tree in trees),
             calibration=calibration,
             version=version,
         )
@@ -191,6 +190,17 @@ class Forest:
             goes_left = values.take(at) <= tree.threshold.take(nodes)
             nodes = tree.children.take(nodes + goes_left)
             yield nodes
+
+    @cached_property
+    def depth(self) -> int:
+        """The longest way from a root to a leaf in steps; `MAX_DEPTH` + 1 if any is longer."""
+        nodes = np.unique(self.roots)
+        for steps in range(MAX_DEPTH + 1):
+            inner = nodes[self.left[nodes] != nodes]
+            if not inner.size:
+                return steps
+            nodes = np.unique(np.concatenate([self.left[inner], self.right[inner]]))
+        return MAX_DEPTH + 1
 
     @cached_property
     def _walkable(self) -> _Walkable:

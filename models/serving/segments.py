@@ -52,8 +52,8 @@ class Segmenter:
     def from_json(cls, document: dict[str, Sequence[Any]]) -> Segmenter:
         """The inverse of `to_json`."""
         return cls(
-            means=np.array(document["means"]),
-            scales=np.array(document["scales"]),
-            centres=np.array(document["centres"]),
+            means=np.array(document["means"], np.float64),
+            scales=np.array(document["scales"], np.float64),
+            centres=np.array(document["centres"], np.float64),
             names=tuple(Segment(name) for name in document["names"]),
         )

@@ -15,7 +15,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from models.serving.arrays import Floats, Outcomes
-from models.serving.forest import Calibration, Forest
+from models.serving.forest import Calibration, Forest, log_odds
 from models.serving.segments import Segmenter
 from models.serving.targets import MEANING, Target, feature_names
 from models.training.clustering import fit_segments
@@ -218,7 +218,5 @@ def _require_finite(names: tuple[str, ...], rows: Floats) -> None:
 
 def _calibrate(raw: Floats, y: Outcomes) -> Calibration:
     """Platt scaling on the log odds (Platt, 1999)."""
-    clipped = np.clip(raw, 1e-4, 1 - 1e-4)
-    odds = np.log(clipped / (1 - clipped))
-    fitted = LogisticRegression(C=1e6).fit(odds[:, None], y)
+    fitted = LogisticRegression(C=1e6).fit(log_odds(raw)[:, None], y)
     return Calibration(float(fitted.coef_[0, 0]), float(fitted.intercept_[0]))

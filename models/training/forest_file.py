@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,15 +21,15 @@ _FIRST_SEED = 1
 
 
 def ready_model(settings: Settings, say: Callable[[str], None]) -> store.Model:
-    """The model in the settings' folder; where none is, one is trained on simulated history and kept there."""
+    """The model in the settings' folder. If there is none and none is pinned, train one on simulated history."""
     folder = settings.forest_dir
-    if not store.exists(folder):
+    if not store.exists(folder) and settings.model_sha256 is None:
         from producers.simulator.simulate import SimulationConfig
 
         say(f"no forest in {folder} yet: training one on simulated history …")
         simulation = SimulationConfig(borrowers=_FIRST_BORROWERS, days=_FIRST_DAYS, seed=_FIRST_SEED)
         keep(train_on_simulation(settings, Target.NEXT_INSTALMENT, simulation), folder)
-    return store.load(folder)
+    return store.load(folder, settings.model_sha256)
 
 
 def train_on_simulation(settings: Settings, target: Target, simulation: SimulationConfig) -> TrainedModel:
@@ -75,5 +76,5 @@ def keep(trained: TrainedModel, folder: Path) -> Path:
 
     report = trained.report
     model = store.Model(trained.forest, trained.segmenter, report.target)
-    store.save(model, report.to_json(), model_card(report), folder)
+    store.save(model, report.to_json(), partial(model_card, report), folder)
     return folder / store.CARD_TEXT

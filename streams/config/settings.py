@@ -64,6 +64,11 @@ class Settings(BaseSettings):
     )
     state_dir: Path | None = Field(None, description="The local store's folder, one a worker; default below home.")
     model_dir: Path | None = Field(None, description="The forest's folder; by default `forest` below home.")
+    model_sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="SHA-256 of model.json: a worker serves only this model. `riskmon train` and `doctor` print it.",
+    )
     metrics_host: str = Field("127.0.0.1", description="Address on which /metrics listens.")
     metrics_port: int = Field(9464, ge=0, le=65535, description="Port of /metrics; 0 picks a free one.")
     metrics_token: SecretStr | None = Field(
