@@ -1,4 +1,4 @@
-"""The model a worker serves: loaded with its digests checked, or trained small on first use."""
+"""Train a model on simulated history or a lender's table, and keep it where the worker looks."""
 
 from __future__ import annotations
 
@@ -20,16 +20,13 @@ _FIRST_DAYS = 480
 _FIRST_SEED = 1
 
 
-def ready_model(settings: Settings, say: Callable[[str], None]) -> store.Model:
-    """The model in the settings' folder. If there is none and none is pinned, train one on simulated history."""
-    folder = settings.forest_dir
-    if not store.exists(folder) and settings.model_sha256 is None:
-        from producers.simulator.simulate import SimulationConfig
+def train_first(settings: Settings, say: Callable[[str], None]) -> None:
+    """Train a small model on simulated history and keep it in the settings' folder."""
+    from producers.simulator.simulate import SimulationConfig
 
-        say(f"no forest in {folder} yet: training one on simulated history …")
-        simulation = SimulationConfig(borrowers=_FIRST_BORROWERS, days=_FIRST_DAYS, seed=_FIRST_SEED)
-        keep(train_on_simulation(settings, Target.NEXT_INSTALMENT, simulation), folder)
-    return store.load(folder, settings.model_sha256)
+    say(f"no forest in {settings.forest_dir} yet: training one on simulated history …")
+    simulation = SimulationConfig(borrowers=_FIRST_BORROWERS, days=_FIRST_DAYS, seed=_FIRST_SEED)
+    keep(train_on_simulation(settings, Target.NEXT_INSTALMENT, simulation), settings.forest_dir)
 
 
 def train_on_simulation(settings: Settings, target: Target, simulation: SimulationConfig) -> TrainedModel:
