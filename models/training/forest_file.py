@@ -25,7 +25,7 @@ def train_first(settings: Settings, say: Callable[[str], None]) -> None:
     from producers.simulator.simulate import SimulationConfig
 
     say(f"no forest in {settings.forest_dir} yet: training one on simulated history …")
-    simulation = SimulationConfig(borrowers=_FIRST_BORROWERS, days=_FIRST_DAYS, seed=_FIRST_SEED)
+    simulation = SimulationConfig(_FIRST_BORROWERS, _FIRST_DAYS, _FIRST_SEED, grace_days=settings.grace_days)
     keep(train_on_simulation(settings, Target.NEXT_INSTALMENT, simulation), settings.forest_dir)
 
 
@@ -56,11 +56,11 @@ def train_on_table(
     from models.training.forest import train_forest
     from models.training.notebook import train_notebook
     from models.training.panel import panel_history
-    from producers.tables.check import PANEL_COLUMNS, SNAPSHOT_COLUMNS, read_table
+    from producers.tables.check import PANEL_COLUMNS, PANEL_KEY, SNAPSHOT_COLUMNS, read_table
 
     if target is Target.NOTEBOOK:
         return train_notebook(read_table(file, SNAPSHOT_COLUMNS), file.name, policy_of(settings), seed)
-    panel = read_table(file, PANEL_COLUMNS, key=("Borrower_ID", "Loan_ID", "As_Of"))
+    panel = read_table(file, PANEL_COLUMNS, PANEL_KEY)
     found = panel_history(panel, file.name, settings.rules().account)
     for loan_id, reason in found.refused:
         say(f"not used: {loan_id}: {reason}")

@@ -16,7 +16,7 @@ import pandas as pd
 
 from models.training.fairness import Person
 from models.training.forest import History, TrainingError, TrainingSet
-from producers.tables.replay import ContradictionError, profile, table_rows, terms
+from producers.tables.replay import ContradictionError, profile, row_problem, table_rows, terms
 from streams.account.rules import AccountRules
 from streams.account.standing import missed_count, position
 from streams.contracts.due_dates import due_day, instalments_due_before
@@ -68,7 +68,7 @@ def panel_history(frame: pd.DataFrame, name: str, rules: AccountRules) -> PanelH
         try:
             found = _loan_scorings(table_rows(rows), rules)
         except ValueError as error:
-            refused.append((str(loan_id), str(error).splitlines()[0]))
+            refused.append((str(loan_id), row_problem(error)))
             continue
         first = rows.iloc[0]
         people[str(borrower_id)] = Person(str(first["Gender"]).lower(), int(first["Age"]))

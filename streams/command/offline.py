@@ -38,7 +38,8 @@ def train(
     if file:
         trained = train_on_table(settings, target, file, seed, say)
     else:
-        trained = train_on_simulation(settings, target, SimulationConfig(borrowers=borrowers, days=days, seed=seed))
+        simulation = SimulationConfig(borrowers=borrowers, days=days, seed=seed, grace_days=settings.grace_days)
+        trained = train_on_simulation(settings, target, simulation)
     print(keep(trained, out or settings.forest_dir).read_text())
 
 
