@@ -28,6 +28,7 @@ from models.training.forest import TrainedModel, held_out_borrowers
 from models.training.notebook import high_risk_flag, loan_rows, not_recovered, train_notebook
 from monitoring.report import figures
 from producers.tables.check import SNAPSHOT_COLUMNS, Kind
+from producers.tables.write import write_csv
 from streams.contracts.feature_names import NOTEBOOK_FEATURE_NAMES, ROW_NAMES, columns
 from streams.contracts.vocabulary import Segment, Strategy
 from streams.strategy import strategy_for
@@ -59,7 +60,7 @@ def write_report(frame: pd.DataFrame, name: str, policy: Policy, seed: int, out:
     table = strategy_table(frame, trained, policy)
     out.parent.mkdir(parents=True, exist_ok=True)
     strategies = out.with_name(f"{out.stem}-strategies.csv")
-    table.to_csv(strategies, index=False)
+    write_csv(table, strategies)
     out.write_text(_page(frame, name, trained, table, strategies.name, seed))
     return Written(out, strategies)
 
@@ -120,7 +121,7 @@ def _page(
     unrecovered = not_recovered(frame)
     trials = try_ks(rows, seed)
     counts = Counter(table["Strategy"])
-    numbers = [column for column, kind in SNAPSHOT_COLUMNS.items() if kind is Kind.NUMBER]
+    numbers = [column for column, kind in SNAPSHOT_COLUMNS.items() if kind in (Kind.NUMBER, Kind.COUNT)]
     report = trained.report
     pictures = {
         "distributions": figures.histograms(frame, numbers),

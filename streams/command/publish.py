@@ -56,10 +56,11 @@ def simulate(
     )
     if table or panel:
         from models.training.sample import simulated_panel, simulated_snapshot
+        from producers.tables.write import write_csv
 
         for path, write in ((table, simulated_snapshot), (panel, simulated_panel)):
             if path:
-                write(config, settings.rules().account).to_csv(path, index=False)
+                write_csv(write(config, settings.rules().account), path)
         return
     faults = FaultConfig(duplicates=duplicates, disorder=disorder, malformed=malformed, seed=seed)
     config = replace(config, partitions=ready_topics(settings))

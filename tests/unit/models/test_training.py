@@ -27,7 +27,7 @@ from models.training.notebook import high_risk_flag, loan_rows, not_recovered, t
 from models.training.panel import panel_history
 from models.training.sample import simulated_panel, simulated_snapshot
 from producers.simulator.simulate import SimulationConfig
-from producers.tables.check import PANEL_COLUMNS, SNAPSHOT_COLUMNS, TableError, check_table, read_table
+from producers.tables.check import PANEL_COLUMNS, PANEL_KEY, SNAPSHOT_COLUMNS, check_table, read_table
 from streams.account.rules import AccountRules
 from streams.config.settings import Settings
 from streams.contracts.feature_names import FEATURE_NAMES, NOTEBOOK_FEATURE_NAMES, ROW_NAMES
@@ -38,7 +38,6 @@ from streams.strategy import StrategyRules
 RULES = AccountRules()
 POLICY = policy_of(Settings())
 COSTS = POLICY.costs
-PANEL_KEY = ("Borrower_ID", "Loan_ID", "As_Of")
 
 
 def scorings(rows: int, borrowers: int) -> TrainingSet:
@@ -309,22 +308,6 @@ def test_loans_that_contradict_themselves_are_left_out_with_a_reason(
 ) -> None:
     with pytest.raises(TrainingError, match=f"L1: .*{reason}"):
         panel_history(panel_rows(*months), "panel", RULES)
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (lambda frame: frame.drop(columns=["As_Of", "Loan_ID"]), r"lacks the column\(s\) Loan_ID, As_Of"),
-        (lambda frame: frame.assign(As_Of="soon"), "As_Of: row 1 is empty or not a date"),
-        (lambda frame: frame.assign(Days_Past_Due=-1), "Days_Past_Due: row 1 is negative"),
-        (lambda frame: frame.assign(Monthly_Income=np.nan), "Monthly_Income: row 1 is empty or not a number"),
-        (lambda frame: frame.assign(Monthly_EMI=np.inf), "Monthly_EMI: row 1 is empty or not a number"),
-        (lambda frame: pd.concat([frame, frame.head(1)]), "Borrower_ID, Loan_ID, As_Of: row .* repeats"),
-    ],
-)
-def test_a_bad_panel_is_refused_naming_the_column(panel: pd.DataFrame, spoil: object, message: str) -> None:
-    with pytest.raises(TableError, match=message):
-        check_table(spoil(panel.head(20)), PANEL_COLUMNS, PANEL_KEY)  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("name", ["panel.csv", "panel.parquet"])
