@@ -98,7 +98,6 @@ class _Life:
 
     def __init__(self, config: SimulationConfig, number: int) -> None:
         self._draw = Random(f"{config.seed}/{number}")
-        self._number = number
         self._grace_days = config.grace_days
         self.borrower: Borrower = draw_borrower(f"S{config.seed}-B{number:06d}", self._draw)
         self._loans = 0

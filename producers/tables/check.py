@@ -90,13 +90,8 @@ class CheckedTable(NamedTuple):
 
 
 def read_table(path: Path, columns: Mapping[str, Kind], key: Sequence[str] = BORROWER_KEY) -> pd.DataFrame:
-    """Read a CSV or Parquet file in which every row must be good; see `check_table`."""
-    return _all_good(read_rows(path, columns, key))
-
-
-def check_table(frame: pd.DataFrame, columns: Mapping[str, Kind], key: Sequence[str] = BORROWER_KEY) -> pd.DataFrame:
-    """The table's rows as `check_rows` gives them. Raises `TableError` if any row has a fault."""
-    return _all_good(check_rows(frame, columns, key))
+    """Read a CSV or Parquet file in which every row must be good; see `check_rows`."""
+    return all_good(read_rows(path, columns, key))
 
 
 def read_rows(path: Path, columns: Mapping[str, Kind], key: Sequence[str] = BORROWER_KEY) -> CheckedTable:
@@ -132,7 +127,8 @@ def check_rows(frame: pd.DataFrame, columns: Mapping[str, Kind], key: Sequence[s
     )
 
 
-def _all_good(table: CheckedTable) -> pd.DataFrame:
+def all_good(table: CheckedTable) -> pd.DataFrame:
+    """The table's rows. Raises `TableError`, which names the first faults, if there is any."""
     if table.faults:
         more = len(table.faults) - _SHOWN_FAULTS
         named = [str(fault) for fault in table.faults[:_SHOWN_FAULTS]] + ([f"and {more:,} more"] if more > 0 else [])

@@ -1,8 +1,16 @@
 """A table in the notebook's columns, with rows that some history can lead to."""
 
+from collections.abc import Mapping, Sequence
 from random import Random
 
 import pandas as pd
+
+from producers.tables.check import BORROWER_KEY, Kind, all_good, check_rows
+
+
+def check_table(frame: pd.DataFrame, columns: Mapping[str, Kind], key: Sequence[str] = BORROWER_KEY) -> pd.DataFrame:
+    """The table as `read_table` would give it from a file."""
+    return all_good(check_rows(frame, columns, key))
 
 
 def borrower_table(rows: int, seed: int, grace_days: int = 3) -> pd.DataFrame:

@@ -10,10 +10,11 @@ from models.training.forest import (
     TrainingSet,
     split_by_borrower_and_time,
 )
-from producers.tables.check import PANEL_COLUMNS, PANEL_KEY, check_table
+from producers.tables.check import PANEL_COLUMNS, PANEL_KEY
 from streams.account.rules import AccountRules
 from streams.config.settings import Settings
 from streams.contracts.feature_names import FEATURE_NAMES
+from tests.support.tables import check_table
 
 RULES = AccountRules()
 

@@ -64,7 +64,8 @@ def test_the_online_models_own_causes_show_when_it_carries_the_score(model_sets:
     features = np.linspace(0, 9, WIDTH)
     row = (*features.tolist(), 3000.0, 9000.0, 400.0)
     alone = next(model_set for model_set in model_sets if model_set.online is None)
-    served = next(model_set for model_set in model_sets if model_set.online and model_set.online.champion == "sgd" and model_set.online_weight == 1.0)
+    online = [model_set for model_set in model_sets if model_set.online and model_set.online_weight == 1.0]
+    served = next(model_set for model_set in online if model_set.online and model_set.online.champion == "sgd")
     _, (by_forest,) = alone.contributions([row])
     _, (by_online,) = served.contributions([row])
     scorer = served.online.scorers["sgd"]  # type: ignore[union-attr]

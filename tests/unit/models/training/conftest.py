@@ -5,7 +5,8 @@ import pytest
 
 from models.training.sample import simulated_panel, simulated_snapshot
 from producers.simulator.simulate import SimulationConfig
-from producers.tables.check import SNAPSHOT_COLUMNS, check_table
+from producers.tables.check import SNAPSHOT_COLUMNS
+from tests.support.tables import check_table
 from tests.support.training import RULES
 
 

@@ -12,8 +12,9 @@ from models.training.forest import (
     TrainingSet,
 )
 from models.training.panel import panel_history
-from producers.tables.check import PANEL_COLUMNS, PANEL_KEY, check_table, read_table
+from producers.tables.check import PANEL_COLUMNS, PANEL_KEY, read_table
 from streams.contracts.feature_names import FEATURE_NAMES, NOTEBOOK_FEATURE_NAMES
+from tests.support.tables import check_table
 from tests.support.training import RULES, assert_no_leak, panel_rows
 
 

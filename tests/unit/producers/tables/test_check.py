@@ -13,11 +13,10 @@ from producers.tables.check import (
     PANEL_KEY,
     TableError,
     check_rows,
-    check_table,
     read_rows,
     read_table,
 )
-from tests.support.tables import borrower_table
+from tests.support.tables import borrower_table, check_table
 
 TABLE = borrower_table(5, seed=1)[list(BORROWER_COLUMNS)]
 CSV = TABLE.to_csv(index=False)
