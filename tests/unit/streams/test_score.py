@@ -48,6 +48,7 @@ def test_reasons_add_up_to_the_blended_score(model_sets: list[ModelSet], row: li
         assert base + sum(parts) == pytest.approx(model_set.score([tuple(row)]).blend[0], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_a_score_and_its_reasons_are_the_same_in_a_batch_of_any_size(model_sets: list[ModelSet]) -> None:
     rows = [(*row, 3000.0, 9000.0, 400.0) for row in DATA[0][:140].tolist()]
     for model_set in model_sets:

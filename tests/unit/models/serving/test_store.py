@@ -236,6 +236,7 @@ mutation = st.sampled_from(sorted(SIZES)).flatmap(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(mutation, min_size=1, max_size=4))
 def test_a_forest_with_changed_numbers_is_refused_or_scores(
@@ -251,6 +252,7 @@ def test_a_forest_with_changed_numbers_is_refused_or_scores(
     loads_and_scores_or_refuses(folder)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_arrays_with_changed_bytes_are_refused_or_score(folder: Path, data: st.DataObject) -> None:

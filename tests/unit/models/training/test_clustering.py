@@ -24,6 +24,7 @@ def test_segments_are_named_by_their_centres_whatever_their_order() -> None:
         assert name_segments(scaled[order], typical[order]) == tuple(expected[at] for at in order)
 
 
+@pytest.mark.slow
 def test_segments_find_the_groups_that_are_there_and_say_when_there_are_none() -> None:
     draw = np.random.default_rng(2)
     centres = np.array(

@@ -16,6 +16,7 @@ def test_no_borrower_and_no_later_month_stands_on_both_sides() -> None:
     assert_no_leak(scorings(4000, 300))
 
 
+@pytest.mark.slow
 def test_training_reports_on_what_it_has_not_seen_and_repeats_itself() -> None:
     data = history(scorings(1500, 300))
     first, again = (train_forest(data, POLICY, seed=4) for _ in range(2))

@@ -86,6 +86,7 @@ def test_no_day_ends_a_replay(as_of: date) -> None:
     assert {record.key for record in plan.records} | {fault.name.encode() for fault in plan.refused} > {b"BRW_1"}
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(
     st.integers(0, 36_525) | st.integers(0, 120),
