@@ -1,7 +1,7 @@
 """What decisions cost, and which thresholds cost least.
 
-A scored loan is reminded, offered a settlement or recovered aggressively. Each step costs something; the dearer steps
-avoid a part of the loss that follows when the outcome is bad.
+A scored loan is reminded, offered a settlement or recovered aggressively. Every step costs something. The two that cost
+more avoid a part of the loss that follows when the outcome is bad.
 """
 
 from __future__ import annotations

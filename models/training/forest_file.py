@@ -48,7 +48,7 @@ def train_on_simulation(settings: Settings, target: Target, simulation: Simulati
 def train_on_table(
     settings: Settings, target: Target, file: Path, seed: int, say: Callable[[str], None]
 ) -> TrainedModel:
-    """Train on a lender's own table: a panel, or for the notebook's recipe a snapshot. `say` hears of loans left out.
+    """Train on a lender's own table: a panel, or for the notebook's recipe a snapshot. Loans left out go to `say`.
 
     Raises `TableError` where the table is not what it should be, and `TrainingError` where it is too small.
     """

@@ -124,7 +124,7 @@ class _Life:
         """Take part in a shock to the portfolio."""
         lost = self._draw.random() < shock.job_losses
         if self._loan is not None:
-            self._loan.behaviour.dearer(shock.rate_rise)
+            self._loan.behaviour.raise_rates(shock.rate_rise)
             if lost:
                 self._loan.behaviour.lose_job()
 
