@@ -153,7 +153,6 @@ class Feed:
         else:
             board.stream.take_dead_letter(filed_letter(message))
 
-
     def _take_row(self, message: ConsumerRecord) -> None:
         portfolio, key, value = self._board.portfolio, message.key, message.value
         verdict = self._claims.judge(message.partition, message.offset, key, value, message.headers)
