@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from streams.contracts.topics import ACTIONS, EVENTS, LABELS
 from streams.decide import BatchResult
-from streams.kafka.dead_letters import dead_letter_message
+from streams.kafka.dead_letters import file_dead_letters
 from streams.kafka.producer import Message
 
 _TOPIC_OF = {"action": ACTIONS, "label": LABELS}
@@ -64,7 +64,7 @@ class Writer:
 
     async def write(self, result: BatchResult, spans: Mapping[int, range]) -> None:
         """Make a batch durable; `spans` are the offsets it covers, by partition."""
-        await self._messages.write([dead_letter_message(EVENTS, refused) for refused in result.dead_letters])
+        await file_dead_letters(self._messages, EVENTS, result.dead_letters)
         rows = [Row(partition, key.encode(), row) for key, (partition, row) in result.rows.items()]
         await self._rows.write(rows, {partition: span.start for partition, span in spans.items()})
         await self._messages.write(

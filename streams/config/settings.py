@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     online: bool = Field(
         True, description="False: the worker scores with the forest alone, so the same events give the same actions."
     )
+    snapshot_move: float = Field(
+        0.10,
+        gt=0,
+        le=1,
+        description="A model snapshot that moves scores further than this at once, on the average, waits for a person.",
+    )
     session_seconds: float = Field(
         10,
         ge=1,

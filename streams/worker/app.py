@@ -58,7 +58,7 @@ class Worker:
         self._intake = Intake(4 * settings.batch_records)
         self._offsets = OffsetCommits(self.app, settings.commit_seconds)
         self._engine = Engine(settings.rules(), self._row)
-        feed = ModelFeed(settings.kafka, book)
+        feed = ModelFeed(settings.kafka, book, settings.snapshot_move)
         self._gauges = PartitionGauges(settings.kafka, self._next_offset)
         sink = Sink(settings.kafka)
         rows = OwnedRows(self.app, sink, self._table, lambda: self._loop.is_open)
