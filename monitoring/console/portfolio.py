@@ -57,6 +57,12 @@ class Portfolio:
         self._places[borrower_id] = place
         self._count(place, 1)
 
+    def forget(self, borrower_id: str) -> None:
+        """The borrower's row was erased."""
+        known = self._places.pop(borrower_id, None)
+        if known is not None:
+            self._count(known, -1)
+
     def take_clock(self, clock: PartitionClock) -> None:
         """A partition closed its business day."""
         self._clocks[clock.partition] = max(clock.day, self._clocks.get(clock.partition, 0))

@@ -16,3 +16,8 @@ def printable(text: str) -> str:
     return "".join(
         char.encode("unicode_escape").decode() if unicodedata.category(char) in _OBEYED else char for char in text
     )
+
+
+def printable_lines(text: str) -> str:
+    """The same for a text of several lines, whose ends stay."""
+    return "\n".join(printable(line) for line in text.split("\n"))

@@ -40,9 +40,7 @@ def note_foreign(message: ConsumerRecord, why: str) -> None:
     )
 
 
-async def newest(
-    consumer: AIOKafkaConsumer, parts: Collection[TopicPartition], most: int
-) -> dict[TopicPartition, int]:
+async def newest(consumer: AIOKafkaConsumer, parts: Collection[TopicPartition], most: int) -> dict[TopicPartition, int]:
     """Where to begin so as to read the newest `most` offsets of each partition."""
     begins, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
     return {part: max(begins[part], ends[part] - most) for part in parts}

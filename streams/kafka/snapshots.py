@@ -107,7 +107,7 @@ async def recent_messages(consumer: AIOKafkaConsumer) -> list[ConsumerRecord]:
         messages = [each async for each in read_to_end(consumer, await newest(consumer, [PARTITION], most))]
         if any(is_reset(each) or _is_snapshot(each) for each in messages):
             break
-    if not any(is_reset(each) or each.key == ONLINE_KEY and _is_snapshot(each) for each in messages):
+    if not any(is_reset(each) or (each.key == ONLINE_KEY and _is_snapshot(each)) for each in messages):
         messages = [*await _named_by(consumer, messages), *messages]
     return messages
 

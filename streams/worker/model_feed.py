@@ -33,7 +33,9 @@ class ModelFeed:
 
     async def run(self) -> None:
         """Follow the topic until cancelled; while Kafka is away the last model stays in use."""
-        await retried(self._follow, lambda error: _log.warning("the models topic cannot be read, trying again: %s", error))
+        await retried(
+            self._follow, lambda error: _log.warning("the models topic cannot be read, trying again: %s", error)
+        )
 
     async def catch_up(self) -> None:
         """Put the newest snapshot in force at once, so that a restart does not score by the forest alone at first."""

@@ -47,7 +47,10 @@ def test_a_message_no_topic_could_take_is_cut_and_says_so(key: int | None, value
     sent = dead_letter_message(EVENTS, letter, min(most, MAX_MESSAGE_BYTES - (64 << 10)))
     assert sent.size <= max(min(most, MAX_MESSAGE_BYTES - (64 << 10)), 0) + 12_000
     headers = dict(sent.headers)
-    for told, name, was in ((sent.key, "riskmon-key-cut-from-bytes", key), (sent.value, "riskmon-cut-from-bytes", value)):
+    for told, name, was in (
+        (sent.key, "riskmon-key-cut-from-bytes", key),
+        (sent.value, "riskmon-cut-from-bytes", value),
+    ):
         is_whole = len(told or b"") == (was or 0)
         assert headers.get(name) == (None if is_whole else str(was).encode())
     assert (sent.value is None) == (value is None)
@@ -130,7 +133,9 @@ def test_a_replay_goes_back_to_its_own_partition() -> None:
     assert (sent.topic, sent.partition, sent.key) == (EVENTS, 3, b"B1")
 
 
-@pytest.mark.parametrize(("reason", "key"), [("wrong_partition", b"B1"), ("key_mismatch", b"B9"), ("invalid_event", b"B9")])
+@pytest.mark.parametrize(
+    ("reason", "key"), [("wrong_partition", b"B1"), ("key_mismatch", b"B9"), ("invalid_event", b"B9")]
+)
 def test_where_partition_or_key_was_wrong_the_events_own_words_decide(reason: str, key: bytes) -> None:
     sent = _addressed(letter(payment(31).to_json(), key, reason), as_it_is, WIDTHS)
     assert (sent.partition, sent.key) == (None, b"B1")

@@ -162,7 +162,9 @@ def test_scores_that_change_places_are_held_back_though_their_mean_stays(snapsho
     judge = Judge()
     judge.take(found(snapshots[-1].model_copy(update={"online_weight": 1.0})), first=True)
     model = snapshots[-1].contenders[snapshots[-1].champion]
-    turned = model.model_copy(update={"weights": tuple(-each for each in model.weights), "intercept": model.intercept + 3})
+    turned = model.model_copy(
+        update={"weights": tuple(-each for each in model.weights), "intercept": model.intercept + 3}
+    )
     swapped = snapshots[-1].model_copy(
         update={"contenders": snapshots[-1].contenders | {snapshots[-1].champion: turned}, "online_weight": 1.0}
     )
@@ -214,7 +216,9 @@ def test_scorers_pass_over_what_they_cannot_use_and_go_on(
         spoilt(snapshots[0], float("nan"), "contenders", "adagrad", "intercept"),
     )
     with caplog.at_level(logging.ERROR):
-        feed._take_all([message(MODELS, each, ONLINE_KEY, offset=1 + at) for at, each in enumerate(values)], first=False)
+        feed._take_all(
+            [message(MODELS, each, ONLINE_KEY, offset=1 + at) for at, each in enumerate(values)], first=False
+        )
         feed._take_all([sent(snapshots[1], 8, b"a stranger's key"), message(MODELS, b"x", None, offset=9)], first=False)
         feed._take_all([message(MODELS, None, HELD_KEY, offset=10)], first=False)
     assert feed.book is book
