@@ -104,6 +104,10 @@ class Settings(BaseSettings):
         description="A silent worker's partitions move on after this. Kafka's own floor is 6 by default.",
     )
 
+    stuck_seconds: float = Field(
+        120, ge=5, description="/healthz says 503 when work stands still this long although Kafka answers."
+    )
+
     grace_days: int = Field(3, ge=0, le=30)
     ledger_days: int = Field(120, ge=60, le=400, description="Older payments are only known as a sum.")
     default_dpd: int = Field(90, ge=30, le=365)

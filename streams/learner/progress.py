@@ -154,8 +154,8 @@ class Progress:
     def _tell_held(self, snapshot: ModelSnapshot) -> None:
         if self._judge.held == 1:
             _log.error(
-                "the models after %d labels are held back: they would move the scores by %.2f on the average, more than "
-                "%.2f. Look at them; `riskmon models accept` puts them in force",
+                "the models after %d labels are held back: they would move the scores by %.2f on the average, more "
+                "than %.2f. Look at them; `riskmon models accept` puts them in force",
                 snapshot.labels_learnt,
                 self._judge.last_move,
                 self._most_move,

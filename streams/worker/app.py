@@ -7,6 +7,7 @@ Group membership, assignment, the table's recovery and its standby copies are Fa
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -60,7 +61,8 @@ class Worker:
         self._engine = Engine(settings.rules(), self._row)
         feed = ModelFeed(settings.kafka, book, settings.snapshot_move)
         self._gauges = PartitionGauges(settings.kafka, self._next_offset)
-        sink = Sink(settings.kafka)
+        self._sink = sink = Sink(settings.kafka)
+        self._loading_since: float | None = None
         rows = OwnedRows(self.app, sink, self._table, lambda: self._loop.is_open)
         self._recovery = Recovery(settings, self.app, self._table, rows, self._engine, self._intake, feed, self._gauges)
         work = BatchWork(
@@ -91,13 +93,20 @@ class Worker:
 
     @property
     def failed(self) -> bool:
-        """Whether a batch failed: the process is about to end, and only a restart helps."""
-        return self._loop.failed
+        """Whether a batch, a recovery or a loop failed: the process is about to end, and only a restart helps."""
+        return self._loop.failed or bool(self.app.crashed)
 
     @property
-    def batch_started(self) -> float | None:
-        """When the batch in work was begun, by `time.monotonic`; None between batches."""
-        return self._loop.batch_started
+    def standing_since(self) -> float | None:
+        """When the batch in work was begun or last tried to be written, by `time.monotonic`; None between batches."""
+        started = self._loop.batch_started
+        return None if started is None else max(started, self._sink.tried_at)
+
+    @property
+    def loading_since(self) -> float | None:
+        """When the load of a recovered state was begun, or last tried to write; None unless one is at work."""
+        since = self._loading_since
+        return None if since is None else max(since, self._sink.tried_at)
 
     def _accounts_table(self, partitions: int) -> AccountsTable:
         table: AccountsTable = self.app.Table(
@@ -135,6 +144,7 @@ class Worker:
         await self._offsets.commit_now_and_then(self._loop.lock)
 
     async def _on_recovered(self) -> None:
+        self._loading_since = time.monotonic()
         try:
             await self._recovery.load(self._loop)
         except Exception as error:
@@ -142,6 +152,8 @@ class Worker:
             _log.exception("the recovered state could not be loaded; the worker stops")
             await self.app.crash(error)
             raise
+        finally:
+            self._loading_since = None
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
         await self._finish()
