@@ -112,7 +112,9 @@ async def test_no_error_of_the_client_is_tried_for_ever_unless_waiting_may_mend_
 ) -> None:
     """Whatever aiokafka may add: what is neither known to pass nor called retriable ends the write."""
     monkeypatch.setattr(producer, "PATIENCE_SECONDS", -1.0)
-    kinds = [kind for _, kind in inspect.getmembers(aiokafka.errors, inspect.isclass) if issubclass(kind, KafkaError)]
+    kinds: list[type[KafkaError]] = [
+        kind for _, kind in inspect.getmembers(aiokafka.errors, inspect.isclass) if issubclass(kind, KafkaError)
+    ]
     # Only its kinds are ever raised; it cannot be shown.
     kinds.remove(aiokafka.errors.BrokerResponseError)
     ended = set()
