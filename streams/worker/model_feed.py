@@ -101,8 +101,8 @@ class ModelFeed:
             _log.error("snapshot %d is older than one seen before and is passed over", message.offset)
         elif self._judge.held == 1:
             _log.error(
-                "snapshot %d is held back, and the models in force stay: it would move the scores too far at once (last "
-                "measured: %.2f on the average, allowed: %.2f). `riskmon models accept` puts it in force",
+                "snapshot %d is held back, and the models in force stay: it would move the scores too far at once "
+                "(last measured: %.2f on the average, allowed: %.2f). `riskmon models accept` puts it in force",
                 message.offset,
                 self._judge.last_move,
                 self._judge.most_move,
