@@ -32,6 +32,7 @@ from streams.kafka.snapshots import (
     recent_messages,
 )
 from streams.learner.state import LearnerState
+from streams.score import OnlineModels
 
 _log = logging.getLogger(__name__)
 
@@ -63,20 +64,14 @@ class Progress:
             self._next = (await consumer.end_offsets([PARTITION]))[PARTITION]
         finally:
             await consumer.stop()
+        found, is_older = self._usable(messages)
         self._judge, self._newest = Judge(self._most_move), None
-        last, is_older = None, False
-        for message in messages:
-            if is_reset(message):
-                self._judge, self._newest, last = Judge(self._most_move), None, None
-                continue
-            try:
-                last = self._take(found_snapshot(message), first=self._judge.in_force is None)
-            except SnapshotError as error:
-                is_older = is_older or isinstance(error, OlderSnapshotError)
-                _note_unusable(message, error)
+        for each in found:
+            self._judge.take(each, first=self._judge.in_force is None)
+        self._newest = _furthest(found)
         if self._newest is None:
             _assert_may_start_over(messages, is_older)
-        elif last is not None and last.next_label_offset < self._newest.next_label_offset:
+        elif found[-1].snapshot.next_label_offset < self._newest.next_label_offset:
             await self._publish(self._newest)
         return self._newest
 
@@ -143,13 +138,23 @@ class Progress:
             return True
         return await self.look()
 
-    def _take(self, found: FoundSnapshot, *, first: bool) -> ModelSnapshot:
-        """Take a snapshot of the past; returns it, unless it cannot be used."""
-        LearnerState(found.snapshot)
-        self._judge.take(found, first=first)
-        if self._newest is None or found.snapshot.next_label_offset >= self._newest.next_label_offset:
-            self._newest = found.snapshot
-        return found.snapshot
+    @staticmethod
+    def _usable(messages: Sequence[ConsumerRecord]) -> tuple[list[FoundSnapshot], bool]:
+        """The snapshots since the last reset, in order, and whether an older riskmon's are among the messages."""
+        found: list[FoundSnapshot] = []
+        is_older = False
+        for message in messages:
+            if is_reset(message):
+                found = []
+                continue
+            try:
+                each = found_snapshot(message)
+                OnlineModels.from_snapshot(each.snapshot)
+                found.append(each)
+            except SnapshotError as error:
+                is_older = is_older or isinstance(error, OlderSnapshotError)
+                _note_unusable(message, error)
+        return found, is_older
 
     def _tell_held(self, snapshot: ModelSnapshot) -> None:
         if self._judge.held == 1:
@@ -160,6 +165,18 @@ class Progress:
                 self._judge.last_move,
                 self._most_move,
             )
+
+
+def _furthest(found: Sequence[FoundSnapshot]) -> ModelSnapshot | None:
+    """The snapshot that is furthest ahead, of equal ones the last, among those that learning can go on from."""
+    for each in sorted(found, key=lambda each: (each.snapshot.next_label_offset, each.offset), reverse=True):
+        try:
+            LearnerState(each.snapshot)
+        except SnapshotError as error:
+            _log.error("snapshot %d is not usable: %s", each.offset, error)
+        else:
+            return each.snapshot
+    return None
 
 
 def _note_unusable(message: ConsumerRecord, error: SnapshotError) -> None:
