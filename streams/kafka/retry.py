@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from aiokafka.errors import (
     DuplicateSequenceNumber,
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
+    KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
     KafkaUnavailableError,
@@ -77,5 +79,16 @@ async def retried(
         retry=retry_if_exception(again), wait=wait_fixed(seconds), before_sleep=before_pause, reraise=True
     ):
         with attempt:
-            return await work()
+            return await _told_from_a_cancel(work)
     raise AssertionError("the loop ends only with a result or an error")
+
+
+async def _told_from_a_cancel(work: Callable[[], Awaitable[_Result]]) -> _Result:
+    """Do the work; a request that aiokafka itself cancels, as it closes a dead connection, is no cancel of ours."""
+    try:
+        return await work()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise KafkaConnectionError("the client gave up a request to a broker that does not answer") from None
