@@ -27,7 +27,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from monitoring import metrics
 from streams.contracts.topics import MAX_MESSAGE_BYTES
 from streams.kafka.connection import Connection
-from streams.kafka.retry import is_passing, retried
+from streams.kafka.retry import GivenUpError, is_being_cancelled, is_passing, retried
 
 _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
@@ -214,6 +214,10 @@ def _failing(topic: str) -> Iterator[None]:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
         raise _FailedError(topic, error) from error
+    except asyncio.CancelledError:
+        if is_being_cancelled():
+            raise
+        raise _FailedError(topic, GivenUpError()) from None
 
 
 def _raise_worst(results: Sequence[object]) -> None:

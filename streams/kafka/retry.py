@@ -84,11 +84,20 @@ async def retried(
 
 
 async def _told_from_a_cancel(work: Callable[[], Awaitable[_Result]]) -> _Result:
-    """Do the work; a request that aiokafka itself cancels, as it closes a dead connection, is no cancel of ours."""
+    """Do the work; a request that the client itself cancels is no cancel of ours."""
     try:
         return await work()
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if is_being_cancelled():
             raise
-        raise KafkaConnectionError("the client gave up a request to a broker that does not answer") from None
+        raise GivenUpError from None
+
+
+def is_being_cancelled() -> bool:
+    """Whether this task is to end. aiokafka also cancels requests, as it closes a connection that is dead."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+class GivenUpError(KafkaConnectionError):  # type: ignore[misc]
+    """The client gave up a request to a broker that does not answer."""
