@@ -138,13 +138,17 @@ class BatchLoop:
         self.failed = False
         # Rows of the batch that is being written, by key: decisions build on them before the table has them.
         self.ahead: Mapping[str, tuple[int, bytes]] = {}
-        # When the batch in work was begun, by `time.monotonic`: one that never ends is seen from outside.
-        self.batch_started: float | None = None
+        self._deciding_since: float | None = None
+        self._writing_since: float | None = None
 
     def open(self) -> None:
         """Begin to decide: the engine's memory is that of the table. Not after a failure."""
         self.ahead = {}
         self.is_open = not self.failed
+
+    def fail(self) -> None:
+        """Never decide again."""
+        self.is_open, self.failed = False, True
 
     async def run(self) -> None:
         """Work through batches until cancelled."""
@@ -152,9 +156,7 @@ class BatchLoop:
             await self._intake.filled()
             started = time.monotonic()
             async with self.lock:
-                self.batch_started = started
                 await self.take(self._intake.take(self._most_records))
-                self.batch_started = None
             # The first record after a pause is worked on at once; then others gather, so batches grow with the load.
             await asyncio.sleep(max(started + self._least_seconds - time.monotonic(), 0))
 
@@ -163,16 +165,28 @@ class BatchLoop:
         current = [run for run in runs if self.is_open and self._work.is_current(run)]
         if not current:
             return
+        self._deciding_since = began = time.monotonic()
         try:
             decided = await self._work.decide(current)
         except Exception as error:
             await self._fail(error)
             return
         await self.written()
+        self._deciding_since = None
         # Had that failed, the engine would have decided on rows that are not in the table.
         if self.is_open:
             self.ahead = decided.result.rows
+            self._writing_since = began
             self._writing = asyncio.create_task(self._write(decided))
+
+    @property
+    def batch_started(self) -> float | None:
+        """When the oldest batch in work was begun, by `time.monotonic`; None between batches.
+
+        One that failed counts as in work: it never ends.
+        """
+        writing, deciding = self._writing_since, self._deciding_since
+        return deciding if writing is None else writing
 
     async def written(self) -> None:
         """Wait for the batch that is being written, if one is."""
@@ -182,8 +196,10 @@ class BatchLoop:
 
     async def close(self) -> None:
         """Let the batch in flight end, and decide no other until the loop is opened again."""
-        async with self.lock:
-            await self.written()
+        try:
+            async with self.lock:
+                await self.written()
+        finally:
             self.is_open = False
 
     async def _write(self, decided: Decided) -> None:
@@ -195,10 +211,12 @@ class BatchLoop:
             await self._tell(self._work.lost(decided, error))
         except Exception as error:
             await self._fail(error)
+        finally:
+            self._writing_since = None
 
     async def _fail(self, error: Exception) -> None:
         """A batch left half done must not be skipped: the process ends, and its restart reads the batch again."""
-        self.is_open, self.failed = False, True
+        self.fail()
         await self._tell(self._work.failed(error))
 
     async def _tell(self, telling: Awaitable[None]) -> None:

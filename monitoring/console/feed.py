@@ -12,7 +12,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from monitoring.console.board import Board
-from streams.account.codec import CLOCK_PREFIX, decode_clock, decode_state
+from streams.account.changelog import Claims, Verdict, is_clock
+from streams.account.codec import decode_clock, decode_state
 from streams.config.settings import Settings
 from streams.contracts.actions import Action
 from streams.contracts.labels import Label
@@ -42,6 +43,7 @@ class Feed:
         self._board = board
         self._judge = Judge(settings.snapshot_move)
         self._backlog = {**_BACKLOG, ACTIONS: settings.console_actions}
+        self._claims = Claims()
         self._next: dict[TopicPartition, int] = {}
         self._goal: dict[TopicPartition, int] = {}
 
@@ -156,15 +158,6 @@ class Feed:
         else:
             board.stream.take_dead_letter(filed_letter(message))
 
-    def _take_row(self, message: ConsumerRecord) -> None:
-        key, portfolio = message.key or b"", self._board.portfolio
-        if key.startswith(CLOCK_PREFIX.encode()):
-            portfolio.take_clock(decode_clock(message.value or b""))
-        elif message.value is None:
-            portfolio.forget(key.decode())
-        else:
-            portfolio.take_state(decode_state(message.value), message.offset)
-
     def _take_snapshot(self, message: ConsumerRecord, written: float) -> None:
         """Show what workers score with: the same judge decides."""
         if message.value is None and message.key in (ONLINE_KEY, HELD_KEY):
@@ -173,6 +166,18 @@ class Feed:
         found = found_snapshot(message)
         if self._judge.take(found, first=self._board.told_since is None) == "in force":
             self._board.quality.take_snapshot(found.snapshot, written)
+
+    def _take_row(self, message: ConsumerRecord) -> None:
+        portfolio, key, value = self._board.portfolio, message.key, message.value
+        verdict = self._claims.judge(message.partition, message.offset, key, value, message.headers)
+        if verdict is not Verdict.COUNTS:
+            return
+        if value is None:
+            portfolio.remove(key.decode(errors="replace"))
+        elif is_clock(key):
+            portfolio.take_clock(decode_clock(value))
+        else:
+            portfolio.take_state(decode_state(value), message.offset)
 
 
 def _now() -> datetime:

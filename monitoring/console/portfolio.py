@@ -57,8 +57,8 @@ class Portfolio:
         self._places[borrower_id] = place
         self._count(place, 1)
 
-    def forget(self, borrower_id: str) -> None:
-        """The borrower's row was erased."""
+    def remove(self, borrower_id: str) -> None:
+        """A borrower was forgotten."""
         known = self._places.pop(borrower_id, None)
         if known is not None:
             self._count(known, -1)

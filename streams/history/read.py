@@ -13,6 +13,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from pydantic import ValidationError
 
+from streams.account.changelog import Claims, Verdict
 from streams.account.codec import BorrowerState, decode_state
 from streams.contracts.actions import Action
 from streams.contracts.events import LoanOpened
@@ -129,8 +130,17 @@ async def _rows(
         starts = await consumer.beginning_offsets(changelog)
     else:
         starts = {at: min(offset, (await newest(consumer, [at], most))[at])}
-    rows = []
-    for message in await _scan(consumer, starts, lambda m: m.key == key and m.value is not None, _MOST_ROWS):
+    claims = Claims()
+
+    def is_row(m: ConsumerRecord) -> bool:
+        verdict = claims.judge(m.partition, m.offset, m.key, m.value, m.headers)
+        return verdict is Verdict.COUNTS and m.key == key
+
+    rows: list[BorrowerState] = []
+    for message in await _scan(consumer, starts, is_row, _MOST_ROWS):
+        if message.value is None:
+            rows.clear()
+            continue
         try:
             rows.append(decode_state(message.value))
         except msgspec.MsgspecError:

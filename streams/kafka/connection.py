@@ -44,10 +44,9 @@ class Connection:
             raise ConnectionSettingsError(f"{self.protocol} needs both sasl_username and sasl_password")
 
     def consumer(self, *topics: str, **options: Any) -> AIOKafkaConsumer:
-        """A consumer, not yet started. It sees only what is committed, and commits only when told to."""
-        return AIOKafkaConsumer(
-            *topics, **self._options, enable_auto_commit=False, isolation_level="read_committed", **options
-        )
+        """A consumer, not yet started. It sees what is committed, unless told otherwise, and commits only by hand."""
+        options = {"isolation_level": "read_committed"} | options
+        return AIOKafkaConsumer(*topics, **self._options, enable_auto_commit=False, **options)
 
     def producer(self, **options: Any) -> AIOKafkaProducer:
         """An idempotent producer, not yet started, whose writes are acknowledged by all in-sync replicas."""

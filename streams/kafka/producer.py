@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -90,21 +90,14 @@ class Sink:
         self._refused_since: float | None = None
         self.tried_at = time.monotonic()
 
-    async def write(
-        self, messages: Sequence[Message], allowed: Callable[[], Awaitable[None]] | None = None
-    ) -> list[int]:
+    async def write(self, messages: Sequence[Message]) -> list[int]:
         """Write all messages, in order within a partition; returns the offset of each, once it is acknowledged.
 
-        `allowed` is asked before each try; what it raises ends the writing. Raises `WriteRefusedError` if Kafka
-        refuses what no retry mends: some of the messages may be written by then.
+        Raises `WriteRefusedError` if Kafka refuses what no retry mends: some of the messages may be written by then.
         """
-
-        async def once() -> list[int]:
-            if allowed:
-                await allowed()
-            return await self.write_once(messages)
-
-        return await retried(once, _warn, seconds=_RETRY_SECONDS) if messages else []
+        if not messages:
+            return []
+        return await retried(lambda: self.write_once(messages), _warn, seconds=_RETRY_SECONDS)
 
     async def write_once(self, messages: Sequence[Message]) -> list[int]:
         """The same with one try. After a `KafkaError` nobody knows what of it was written, or still will be.

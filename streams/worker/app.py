@@ -6,9 +6,11 @@ Group membership, assignment, the table's recovery and its standby copies are Fa
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import faust
@@ -27,11 +29,12 @@ from streams.worker.gauges import PartitionGauges
 from streams.worker.intake import IntakeTransport
 from streams.worker.model_feed import ModelFeed
 from streams.worker.offsets import OffsetCommits
-from streams.worker.ownership import OwnedRows
+from streams.worker.ownership import ChangelogWatch, KafkaLog, Membership, owner_name
 from streams.worker.recovery import Recovery
+from streams.worker.shutdown import COMMIT_SECONDS, FINISH_SECONDS, BoundedWorker, LastResort
 from streams.worker.table import AccountsTable
 from streams.worker.tuning import tune_garbage_collection
-from streams.write import Writer
+from streams.write import Changelog, OwnershipLostError, Writer
 
 _log = logging.getLogger(__name__)
 ROCKSDB_OPTIONS = {"driver": "rocksdict", "write_buffer_size": 16 << 20, "block_cache_size": 64 << 20}
@@ -42,6 +45,12 @@ class _StreamApp(faust.App):  # type: ignore[misc]
 
     intake: Intake
     finish: Callable[[], Awaitable[None]]
+    on_crash: Callable[[], None]
+
+    def _crash(self, reason: BaseException) -> None:
+        # Also if a service of Faust's own has crashed.
+        self.on_crash()
+        super()._crash(reason)
 
     async def on_stop(self) -> None:
         await self.finish()
@@ -54,17 +63,31 @@ class Worker:
     def __init__(self, settings: Settings, book: ModelSet, partitions: int, watch: BrokerWatch) -> None:
         tune_garbage_collection()
         self._settings = settings
+        self._last_resort = LastResort()
+        self._reloading: asyncio.Task[None] | None = None
         self.app = _faust_app(settings)
         self._table = self._accounts_table(partitions)
+        self._sink = Sink(settings.kafka)
         self._intake = Intake(4 * settings.batch_records)
         self._offsets = OffsetCommits(self.app, settings.commit_seconds)
         self._engine = Engine(settings.rules(), self._row)
-        feed = ModelFeed(settings.kafka, book, settings.snapshot_move)
-        self._gauges = PartitionGauges(settings.kafka, self._next_offset)
-        self._sink = sink = Sink(settings.kafka)
         self._loading_since: float | None = None
-        rows = OwnedRows(self.app, sink, self._table, lambda: self._loop.is_open)
-        self._recovery = Recovery(settings, self.app, self._table, rows, self._engine, self._intake, feed, self._gauges)
+        self._gauges = PartitionGauges(settings.kafka, self._next_offset)
+        feed = ModelFeed(settings.kafka, book, settings.snapshot_move)
+        membership = Membership(self.app)
+        log = KafkaLog(settings.kafka, self._table.changelog_topic_name, self._sink)
+        changelog = Changelog(self._table.changelog_topic_name, owner_name(), log, self._table)
+        self._recovery = Recovery(
+            settings,
+            self.app,
+            self._table,
+            changelog,
+            membership,
+            self._engine,
+            self._intake,
+            feed,
+            self._gauges,
+        )
         work = BatchWork(
             settings,
             self.app,
@@ -73,18 +96,21 @@ class Worker:
             feed,
             self._gauges,
             self._recovery,
-            Writer(sink, rows, self._offsets),
+            Writer(self._sink, changelog, self._offsets),
+            self._on_lost,
             self.app.crash,
         )
         self._loop = BatchLoop(self._intake, work, settings.batch_records, settings.batch_seconds)
-        self._start_with_app(feed, watch)
+        self._start_with_app(feed, watch, ChangelogWatch(self.app, self._table, changelog, membership))
         metrics.FOREST_INFO.labels(book.versions.forest).set(1)
 
     def run(self) -> None:
         """Work until a signal ends the process."""
-        faust.Worker(
+        process = BoundedWorker(
             self.app, loglevel=self._settings.log_level, redirect_stdouts=False, override_logging=False, quiet=True
-        ).execute_from_commandline()
+        )
+        process.last_resort = self._last_resort
+        process.execute_from_commandline()
 
     @property
     def is_loaded(self) -> bool:
@@ -121,15 +147,16 @@ class Worker:
         )
         return table
 
-    def _start_with_app(self, feed: ModelFeed, watch: BrokerWatch) -> None:
-        self.app.intake, self.app.finish = self._intake, self._finish
+    def _start_with_app(self, feed: ModelFeed, watch: BrokerWatch, changelog_watch: ChangelogWatch) -> None:
+        self.app.intake, self.app.finish, self.app.on_crash = self._intake, self._stop, self._on_crash
         self.app.topics.add(self.app.topic(EVENTS))
         self.app.on_partitions_revoked.connect(self._on_revoked)
         self.app.task(self._loop.run)
-        self.app.task(self._commit_now_and_then)
+        self.app.task(self._offsets.commit_now_and_then)
         if self._settings.online:
             self.app.task(feed.run)
         self.app.task(self._gauges.follow_lag)
+        self.app.task(partial(changelog_watch.run, self._loop, self._on_lost))
         self.app.task(watch.run)
 
     def _row(self, key: str) -> bytes | None:
@@ -140,32 +167,55 @@ class Worker:
     def _next_offset(self, partition: int) -> int:
         return self._recovery.continuity.next_offset(partition)
 
-    async def _commit_now_and_then(self) -> None:
-        await self._offsets.commit_now_and_then(self._loop.lock)
-
     async def _on_recovered(self) -> None:
+        # Faust does not look at what its callback raised, and would go on with an engine that knows nothing.
+        await self._or_crash(self._recovery.load(self._loop))
+
+    async def _on_lost(self, error: OwnershipLostError) -> None:
+        """Another has written to a partition: load anew once the lock is free, which the caller may hold."""
+        _log.warning("the partitions are loaded anew: %s", error)
+        self._gauges.lost()
+        self._reloading = asyncio.create_task(self._or_crash(self._recovery.reload(self._loop)))
+
+    async def _or_crash(self, loading: Awaitable[None]) -> None:
         self._loading_since = time.monotonic()
         try:
-            await self._recovery.load(self._loop)
+            await loading
         except Exception as error:
-            # Faust does not look at what its callback raised, and would go on with an engine that knows nothing.
             _log.exception("the recovered state could not be loaded; the worker stops")
             await self.app.crash(error)
             raise
         finally:
             self._loading_since = None
 
+    def _on_crash(self) -> None:
+        """Something failed for good: decide nothing more, and end in any case."""
+        self._loop.fail()
+        self._last_resort.after_failure()
+
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
-        await self._finish()
+        """Let the batch in flight end, commit it, and take no other until the state is loaded anew."""
+        await self._loop.close()
+        await self._offsets.commit(COMMIT_SECONDS)
         self._offsets.forget()
         self._intake.clear()
         self._gauges.lost()
 
-    async def _finish(self) -> None:
-        """Let the batch in flight end, commit it, and take no other until the state is loaded anew."""
-        await self._loop.close()
-        async with self._loop.lock:
-            await self._offsets.commit()
+    async def _stop(self) -> None:
+        """The same before Faust stops, each wait with a bound."""
+        self._last_resort.after_signal()
+        steps: list[tuple[str, float, Callable[[], Awaitable[object]]]] = [
+            ("finishing the batch in flight", FINISH_SECONDS, self._loop.close),
+            ("committing offsets", COMMIT_SECONDS, partial(self._offsets.commit, COMMIT_SECONDS)),
+            ("closing the producer", COMMIT_SECONDS, self._sink.close),
+        ]
+        for step, seconds, work in steps:
+            self._last_resort.step = step
+            try:
+                await asyncio.wait_for(work(), seconds)
+            except TimeoutError:
+                _log.warning("%s took longer than %.0f s and is left: a restart reads it again", step, seconds)
+        self._last_resort.step = "stopping Faust"
 
 
 def _faust_app(settings: Settings) -> _StreamApp:

@@ -40,6 +40,7 @@ class BatchWork:
         gauges: PartitionGauges,
         recovery: Recovery,
         writer: Writer,
+        lost: Callable[[OwnershipLostError], Awaitable[None]],
         crash: Callable[[Exception], Awaitable[None]],
     ) -> None:
         self._settings = settings
@@ -50,6 +51,7 @@ class BatchWork:
         self._gauges = gauges
         self._recovery = recovery
         self._writer = writer
+        self._lost = lost
         self._crash = crash
 
     def is_current(self, run: Run) -> bool:
@@ -77,9 +79,9 @@ class BatchWork:
         self._show(decided.records, decided.result)
 
     async def lost(self, decided: Decided, error: OwnershipLostError) -> None:
-        """Nothing of the batch was acknowledged: its owner decides it."""
-        self._gauges.lost()
-        _log.warning("%s; the batch of %d records is left to them", error, len(decided.records))
+        """Nothing of the batch was acknowledged: it is read again, here or by another owner."""
+        _log.warning("%s; the batch of %d records is dropped", error, len(decided.records))
+        await self._lost(error)
 
     async def failed(self, error: Exception) -> None:
         """Stop the worker."""

@@ -1,12 +1,13 @@
-"""From the recovered table to the engine's memory, before any event is fetched."""
+"""From the recovered table to the engine's memory: at a takeover, and when another has written to a partition."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Set
 from typing import Any, TypeVar
 
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, KafkaError
 
 from streams.account.codec import BorrowerState, PartitionClock, decode_clock, decode_state
 from streams.config.settings import Settings
@@ -17,10 +18,12 @@ from streams.kafka.continuity import Continuity
 from streams.kafka.group import committed_offsets
 from streams.worker.gauges import PartitionGauges
 from streams.worker.model_feed import ModelFeed
-from streams.worker.ownership import OwnedRows
+from streams.worker.ownership import Membership
 from streams.worker.table import AccountsTable
+from streams.write import Changelog
 
 _log = logging.getLogger(__name__)
+_RETRY_SECONDS = 2.0
 _Row = TypeVar("_Row", BorrowerState, PartitionClock)
 
 
@@ -32,7 +35,8 @@ class Recovery:
         settings: Settings,
         app: Any,
         table: AccountsTable,
-        rows: OwnedRows,
+        changelog: Changelog,
+        membership: Membership,
         engine: Engine,
         intake: Intake,
         feed: ModelFeed,
@@ -41,7 +45,8 @@ class Recovery:
         self._settings = settings
         self._app = app
         self._table = table
-        self._rows = rows
+        self._changelog = changelog
+        self._membership = membership
         self._engine = engine
         self._intake = intake
         self._feed = feed
@@ -49,7 +54,7 @@ class Recovery:
         self.continuity = Continuity({})
 
     async def load(self, loop: BatchLoop) -> None:
-        """Load what the table holds, and open the loop."""
+        """Load what Faust has recovered, before any event is fetched, and open the loop."""
         # Faust resumes the events' partitions after this and only then seeks their committed offsets, with its fetcher
         # running: what is fetched in between is lost or never committed (faust-streaming issue 596). It sets the
         # flow going again itself, once it has sought.
@@ -57,26 +62,54 @@ class Recovery:
         if self._settings.online:
             await self._feed.catch_up()
         async with loop.lock:
-            found = await committed_offsets(self._settings.kafka, self._settings.application, EVENTS)
-            committed = {tp.partition: offset for tp, offset in found.items()}
-            owned = {tp.partition for tp in self._app.assignor.assigned_actives() if tp.topic == EVENTS}
+            await self._load(loop, await self._committed())
+
+    async def reload(self, loop: BatchLoop) -> None:
+        """Load anew what the changelog holds, if the group still counts on this worker; else wait for a rebalance."""
+        generation = self._membership.generation
+        while True:
             try:
-                await self._app.consumer.stand_at(committed, owned)
-            except IllegalStateError:
-                _log.info("the partitions are given away again; what comes instead is loaded anew")
+                async with loop.lock:
+                    if loop.is_open or generation != self._membership.generation:
+                        return
+                    committed = await self._committed()
+                    owned = self._membership.owned()
+                    if not await self._membership.confirms({p: o for p, o in committed.items() if p in owned}):
+                        _log.warning("the group has given this worker up; it waits for its next partitions")
+                        return
+                    await self._load(loop, committed)
+                if generation == self._membership.generation:
+                    self._app.consumer.resume_flow()
                 return
-            # Here the events' topic can be looked at before anything is built on it.
-            self._intake.clear()
-            self.continuity = Continuity(committed)
-            self._gauges.begin()
-            self._engine.load(
-                self._owned(decode_state, self._table.states(), owned),
-                self._owned(decode_clock, self._table.clocks(), owned),
-                committed,
-            )
-            await self._rows.restore_overtaken()
-            loop.open()
-            self._gauges.recovered(owned, self._engine)
+            except KafkaError as error:
+                _log.warning("the partitions cannot be loaded anew, trying again: %s", error)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _committed(self) -> dict[int, int]:
+        found = await committed_offsets(self._settings.kafka, self._settings.application, EVENTS)
+        return {tp.partition: offset for tp, offset in found.items()}
+
+    async def _load(self, loop: BatchLoop, committed: dict[int, int]) -> None:
+        await loop.written()
+        owned = self._membership.owned()
+        try:
+            await self._app.consumer.stand_at(committed, owned)
+        except IllegalStateError:
+            _log.info("the partitions are given away again; what comes instead is loaded anew")
+            return
+        # Here the events' topic can be looked at, before anything is claimed or built on it.
+        await self._changelog.claim(owned)
+        self._intake.clear()
+        self.continuity = Continuity(committed)
+        self._gauges.begin()
+        self._engine.load(
+            self._owned(decode_state, self._table.states(), owned),
+            self._owned(decode_clock, self._table.clocks(), owned),
+            committed,
+        )
+        await self._changelog.heal()
+        loop.open()
+        self._gauges.recovered(owned, self._engine)
 
     def _owned(self, decode: Callable[[bytes], _Row], rows: Iterable[bytes], owned: Set[int]) -> Iterator[_Row]:
         for row in rows:

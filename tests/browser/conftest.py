@@ -18,7 +18,7 @@ from selenium.webdriver.chrome.service import Service
 from producers.faults import FaultConfig, FaultTally
 from producers.publisher import publish, simulated_records
 from producers.simulator.simulate import SimulationConfig
-from streams.account.codec import CLOCK_PREFIX
+from streams.account.changelog import is_borrower
 from streams.command.local_kafka.broker import LocalBroker
 from streams.contracts.events import AccountEvent, LoanClosed
 from streams.contracts.topics import EVENTS, changelog_name
@@ -75,7 +75,7 @@ async def _fill(kafka: Connection) -> int:
 
 async def _borrowers(kafka: Connection) -> int:
     keys = {record.key for record in await read_all(kafka, changelog_name("riskmon"))}
-    return sum(not (key or b"").startswith(CLOCK_PREFIX.encode()) for key in keys)
+    return sum(is_borrower(key or b"") for key in keys)
 
 
 @contextmanager
