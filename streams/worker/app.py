@@ -46,11 +46,17 @@ class _StreamApp(faust.App):  # type: ignore[misc]
     intake: Intake
     finish: Callable[[], Awaitable[None]]
     on_crash: Callable[[], None]
+    watch: BrokerWatch
 
     def _crash(self, reason: BaseException) -> None:
         # Also if a service of Faust's own has crashed.
         self.on_crash()
         super()._crash(reason)
+
+    async def on_start(self) -> None:
+        # Faust starts an app's tasks only once the state is recovered, and a recovery that hangs must be seen.
+        self.add_future(self.watch.run())
+        await super().on_start()
 
     async def on_stop(self) -> None:
         await self.finish()
@@ -157,7 +163,7 @@ class Worker:
             self.app.task(feed.run)
         self.app.task(self._gauges.follow_lag)
         self.app.task(partial(changelog_watch.run, self._loop, self._on_lost))
-        self.app.task(watch.run)
+        self.app.watch = watch
 
     def _row(self, key: str) -> bytes | None:
         """A row as it was last decided, be it in the table yet or not."""
