@@ -36,6 +36,7 @@ from benchmarks.harness import (
     running,
 )
 from benchmarks.material import BASE_BORROWERS, Material, base_events, copies, prepare
+from producers.faults import OutgoingRecord
 from streams.kafka.connection import Connection
 
 _SYSTEMS = {
@@ -196,7 +197,7 @@ def latency(system: System, material: Material, rate: float) -> dict[str, object
 
 
 async def _steady(
-    kafka: Connection, system: System, at_work: Running, base: list, warm: int, rate: float
+    kafka: Connection, system: System, at_work: Running, base: list[OutgoingRecord], warm: int, rate: float
 ) -> list[float]:
     stream = copies(base, system.copies)
     async with progress(kafka) as seen:

@@ -138,9 +138,9 @@ def _closing(engine: Engine, table: Any, book: ModelSet) -> dict[str, object]:
 
 def _open(folder: str) -> Rdict:
     blocks = BlockBasedOptions()
-    blocks.set_block_cache(Cache(ROCKSDB_OPTIONS["block_cache_size"]))
+    blocks.set_block_cache(Cache(int(str(ROCKSDB_OPTIONS["block_cache_size"]))))
     options = Options()
-    options.set_write_buffer_size(ROCKSDB_OPTIONS["write_buffer_size"])
+    options.set_write_buffer_size(int(str(ROCKSDB_OPTIONS["write_buffer_size"])))
     options.set_block_based_table_factory(blocks)
     return Rdict(folder, options)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from aiokafka.admin import NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from benchmarks.material import Material
@@ -91,7 +91,7 @@ class Running:
     def cpu_seconds(self) -> float:
         """User and system time of all of them, in seconds."""
         times = [process.cpu_times() for process in self._processes]
-        return sum(each.user + each.system for each in times)
+        return float(sum(spent.user + spent.system for spent in times))
 
     def resident_bytes(self) -> int:
         """Resident memory of all of them."""
@@ -165,7 +165,7 @@ async def progress(kafka: Connection) -> AsyncIterator[Progress]:
 class Progress:
     """Committed records of the events topic."""
 
-    def __init__(self, admin: object) -> None:
+    def __init__(self, admin: AIOKafkaAdminClient) -> None:
         self._admin = admin
 
     async def committed(self) -> int:

@@ -78,7 +78,7 @@ def prepare(folder: Path) -> Material:
     )
     _, forest = material.fit_again()
     model = store.Model(forest, fit_segments(history.loans, SEED), Target.NEXT_INSTALMENT)
-    store.save(model, {}, "", material.model_dir)
+    store.save(model, {}, str, material.model_dir)
     (folder / "snapshot.json").write_text(_taught(model).model_dump_json())
     return material
 

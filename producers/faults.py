@@ -45,7 +45,6 @@ class FaultTally:
     """How many faults were put in, by kind; what a test holds the stream's counts against."""
 
     duplicates: int = 0
-    delayed: int = 0
     malformed: Counter[str] = field(default_factory=Counter)
 
 
@@ -61,7 +60,6 @@ def inject(emissions: Iterator[Emission], config: FaultConfig, tally: FaultTally
             continue
         movable = emission.event.type != "loan_opened"
         if movable and draw.random() < config.disorder:
-            tally.delayed += 1
             held.append((number + draw.randint(1, _MOST_DELAY), record))
         else:
             yield record

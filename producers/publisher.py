@@ -39,7 +39,7 @@ async def publish(
 ) -> Published:
     """Publish all records in order; `rate` is messages a second, 0 as fast as it goes.
 
-    Returns when every message is acknowledged; `progress` is told the count on the way. Raises
+    Returns when every message is acknowledged; `progress` is called with the count so far. Raises
     `BrokerAwayError` if no broker answers at the start.
     """
     producer = kafka.producer(linger_ms=5)

@@ -15,12 +15,12 @@ from models.serving.contenders import RECIPES
 from models.serving.forest import Forest
 from models.serving.linear import LinearScorer, SnapshotError
 from models.serving.segments import Segmenter
-from streams.contracts.feature_names import FEATURE_NAMES, SEED_FEATURE_NAMES, columns
+from streams.contracts.feature_names import FEATURE_NAMES, NOTEBOOK_FEATURE_NAMES, columns
 from streams.contracts.snapshots import ModelSnapshot, ReferenceRows
 from streams.contracts.vocabulary import Segment
 
 _LEARNT_COLUMNS = columns(FEATURE_NAMES)
-_SEED_COLUMNS = columns(SEED_FEATURE_NAMES)
+_NOTEBOOK_COLUMNS = columns(NOTEBOOK_FEATURE_NAMES)
 
 
 class ModelVersions(NamedTuple):
@@ -106,7 +106,7 @@ class ModelSet:
         """Score n rows in the order of `ROW_NAMES`. Without an online model its probability reads as the forest's."""
         table = np.array(rows, dtype=np.float64)
         forest = self.forest.predict(table[:, self._forest_columns]) if self.forest else np.zeros(len(rows))
-        segments = self.segmenter.assign(table[:, _SEED_COLUMNS]) if self.segmenter else [None] * len(rows)
+        segments = self.segmenter.assign(table[:, _NOTEBOOK_COLUMNS]) if self.segmenter else [None] * len(rows)
         if self.online is None:
             return Scores(forest, forest, forest, {}, segments)
         learnt = table[:, _LEARNT_COLUMNS]

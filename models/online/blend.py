@@ -1,4 +1,4 @@
-"""How much the online model counts beside the forest: by their log losses on the same recent labels."""
+"""The online model's share of the blended score, from both models' log losses on the same recent labels."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MIN_LABELS = 300
 _STEEPNESS = 20.0
 
 
-def online_share(record: Scoreboard, online: str) -> float:
+def online_share(scoreboard: Scoreboard, online: str) -> float:
     """The online model's share of the blend: 0 until it is judged on enough labels, then by exponential weights.
 
     A model's weight falls as exp(−steepness × mean log loss), the exponentially weighted average forecaster
     (Cesa-Bianchi and Lugosi, 2006, ch. 2) on the recent window.
     """
-    losses = record.losses(FOREST, online)
+    losses = scoreboard.losses(FOREST, online)
     if losses.shape[1] < MIN_LABELS:
         return 0.0
     forest_loss, online_loss = losses.mean(axis=1)

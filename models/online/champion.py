@@ -1,4 +1,4 @@
-"""The online models that run side by side, and the choice of the one that is served beside the forest."""
+"""The choice of the online model that is served beside the forest."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from models.serving.arrays import Floats
 SURE = 3.0
 
 
-def choose_champion(champion: str, challengers: Iterable[str], record: Scoreboard) -> str:
-    """The champion from now on: the challenger whose log loss is most surely lower, once that is no chance.
+def choose_champion(champion: str, challengers: Iterable[str], scoreboard: Scoreboard) -> str:
+    """The challenger whose log loss is lower beyond chance, or the present champion where there is none.
 
     Both are compared on the labels that both predicted: the mean of the paired differences must lie `SURE` standard
-    errors above 0, and there must be `MIN_LABELS` of them. So models that are about as good do not take turns.
+    errors above 0, and there must be `MIN_LABELS` of them. So models of about the same quality do not take turns.
     """
-    ahead = {name: _lead(record.losses(champion, name)) for name in challengers if name != champion}
+    ahead = {name: _lead(scoreboard.losses(champion, name)) for name in challengers if name != champion}
     best = max(ahead, key=ahead.__getitem__, default=champion)
     return best if ahead.get(best, 0.0) > SURE else champion
 

@@ -1,4 +1,4 @@
-"""Is the world still the one the models know? ADWIN on each model's loss, PSI on each feature."""
+"""Drift detection: ADWIN on each model's loss, the population stability index on each feature."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ class Drift(NamedTuple):
 class LossDrift:
     """ADWIN (Bifet and Gavaldà, 2007) on the log loss of each model, over at most `WINDOW` labels.
 
-    River keeps ADWIN's buckets to itself. What was fed since the last reset stands in the record, so feeding it
-    again restores the detector exactly; before that grows out of the record, it starts over from the newer half.
+    River keeps ADWIN's buckets to itself. The scoreboard holds what was fed since the last reset, so feeding it
+    again restores the detector exactly. Before that outgrows the scoreboard, the detector restarts from the newer half.
     """
 
-    def __init__(self, names: Iterable[str], record: Scoreboard, fed: Mapping[str, int] | None = None) -> None:
-        self._record = record
+    def __init__(self, names: Iterable[str], scoreboard: Scoreboard, fed: Mapping[str, int] | None = None) -> None:
+        self._scoreboard = scoreboard
         self.fed = {name: (fed or {}).get(name, 0) for name in names}
         self._detectors = {name: self._refed(name) for name in self.fed}
 
     def take(self) -> list[Drift]:
-        """Feed the label just recorded to the models that predicted it; returns the losses that have risen."""
-        losses = ((name, self._record.latest_loss(name)) for name in self.fed)
-        drifts = [self._feed(name, loss) for name, loss in losses if loss is not None]
+        """Feed the newest label to the models that predicted it; return the losses that have risen."""
+        losses = ((name, self._scoreboard.latest_loss(name)) for name in self.fed)
+        found = [self._feed(name, loss) for name, loss in losses if loss is not None]
         for name, fed in self.fed.items():
-            known = self._record.count(name)
+            known = self._scoreboard.count(name)
             if fed == WINDOW or fed > known:
                 self.fed[name] = known // 2
                 self._detectors[name] = self._refed(name)
-        return [each for each in drifts if each is not None]
+        return [rise for rise in found if rise is not None]
 
     def _feed(self, name: str, loss: float) -> Drift | None:
         self.fed[name] += 1
@@ -70,7 +70,7 @@ class LossDrift:
         return detector
 
     def _fed_losses(self, name: str) -> Floats:
-        (losses,) = self._record.losses(name)
+        (losses,) = self._scoreboard.losses(name)
         fed: Floats = losses[len(losses) - self.fed[name] :]
         return fed
 
@@ -80,16 +80,16 @@ class FeatureDrift:
 
     A window holds at least `PSI_LABELS` labels and `PSI_DAYS` days. The first is the reference, and the deciles of
     its first rows are the bins. A feature whose index passes `PSI_ALERT` takes the new window as its reference, so
-    that each shift is told once. Above 0.25 a population is commonly held to have shifted (Siddiqi, 2006, ch. 9).
+    that a shift is reported once. Above 0.25 a population is commonly held to have shifted (Siddiqi, 2006, ch. 9).
     """
 
     def __init__(self, names: Sequence[str], snapshot: FeatureDriftSnapshot | None = None) -> None:
         state = snapshot or FeatureDriftSnapshot()
         self._names = tuple(names)
         self._rows = list(state.rows)
-        self._edges = [np.array(each) for each in state.edges]
-        self._reference = [np.array(each) for each in state.reference]
-        self._window = [np.array(each) for each in state.window]
+        self._edges = [np.array(edges) for edges in state.edges]
+        self._reference = [np.array(counts) for counts in state.reference]
+        self._window = [np.array(counts) for counts in state.window]
         self._began = state.began
         self._indices = state.indices
 
@@ -115,9 +115,9 @@ class FeatureDrift:
         """The whole state as plain numbers."""
         return FeatureDriftSnapshot(
             rows=tuple(self._rows),
-            edges=tuple(tuple(each.tolist()) for each in self._edges),
-            reference=tuple(tuple(each.tolist()) for each in self._reference),
-            window=tuple(tuple(each.tolist()) for each in self._window),
+            edges=tuple(tuple(edges.tolist()) for edges in self._edges),
+            reference=tuple(tuple(counts.tolist()) for counts in self._reference),
+            window=tuple(tuple(counts.tolist()) for counts in self._window),
             began=self._began,
             indices=self._indices,
         )
@@ -125,15 +125,15 @@ class FeatureDrift:
     def _make_bins(self) -> None:
         columns = np.array(self._rows).T
         self._rows = []
-        self._edges = [np.unique(np.quantile(each, np.linspace(0, 1, _BINS + 1)[1:-1])) for each in columns]
+        self._edges = [np.unique(np.quantile(column, np.linspace(0, 1, _BINS + 1)[1:-1])) for column in columns]
         self._window = [
-            np.bincount(np.searchsorted(edges, each), minlength=len(edges) + 1)
-            for edges, each in zip(self._edges, columns, strict=True)
+            np.bincount(np.searchsorted(edges, column), minlength=len(edges) + 1)
+            for edges, column in zip(self._edges, columns, strict=True)
         ]
 
     def _close(self, day: int) -> list[Drift]:
         closed, self._began = self._window, day
-        self._window = [np.zeros_like(each) for each in closed]
+        self._window = [np.zeros_like(counts) for counts in closed]
         if not self._reference:
             self._reference = closed
             return []

@@ -1,6 +1,6 @@
-"""What was predicted and what came of it, for the last labels: the ground on which models are judged.
+"""The newest labels with every model's prediction of them, by which the models are compared.
 
-Every prediction is the one made when the borrower was scored. Bounded: `WINDOW` labels, whatever their number.
+A prediction is the one made when the borrower was scored. The scoreboard keeps the newest `WINDOW` labels.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def area_under_curve(probabilities: Floats, outcomes: Floats) -> float | None:
 
 
 class Quality(NamedTuple):
-    """Labels judged, mean log loss in nats, and area under the ROC curve; None where it cannot be told yet."""
+    """Labels judged, mean log loss in nats, and area under the ROC curve; None where it is unknown yet."""
 
     labels: int
     log_loss: float | None = None
@@ -60,16 +60,16 @@ class Scoreboard:
         if snapshot:
             predictions = [snapshot.predictions.get(name, ()) for name in self._rows]
             for at, outcome in enumerate(snapshot.outcomes):
-                self._append([each[at] if each else None for each in predictions], bool(outcome))
+                self._append([row[at] if row else None for row in predictions], bool(outcome))
 
     def add(self, predictions: Mapping[str, float], outcome: bool) -> None:
         """Enter one label; a model without a prediction for it is not judged on it."""
         known = [predictions.get(name) for name in self._rows]
-        # Rounded as in the snapshot, so that a restored record is the same record.
-        self._append([None if each is None else round(each, _DECIMALS) for each in known], outcome)
+        # Rounded as in the snapshot, so that a restored scoreboard equals the saved one.
+        self._append([None if value is None else round(value, _DECIMALS) for value in known], outcome)
 
     def count(self, name: str) -> int:
-        """Of how many labels in the record this model has made a prediction."""
+        """How many labels of the scoreboard this model predicted."""
         return int(np.count_nonzero(~np.isnan(self._losses[self._rows[name]])))
 
     def latest_loss(self, name: str) -> float | None:
@@ -96,10 +96,10 @@ class Scoreboard:
         return Quality(len(outcomes), float(self.losses(name).mean()), area_under_curve(predictions, outcomes))
 
     def snapshot(self) -> ScoreboardSnapshot:
-        """The whole record as plain numbers."""
+        """The whole scoreboard as plain numbers."""
         filled = ~np.isnan(self._outcomes)
         return ScoreboardSnapshot(
-            outcomes=tuple(int(each) for each in self._outcomes[filled]),
+            outcomes=tuple(int(outcome) for outcome in self._outcomes[filled]),
             predictions={
                 name: tuple(None if math.isnan(p) else p for p in self._predictions[row, filled].tolist())
                 for name, row in self._rows.items()
@@ -113,5 +113,5 @@ class Scoreboard:
         for kept in (self._outcomes, self._predictions, self._losses):
             kept[..., :-1] = kept[..., 1:]
         self._outcomes[-1] = outcome
-        self._predictions[:, -1] = [math.nan if each is None else each for each in predictions]
+        self._predictions[:, -1] = [math.nan if value is None else value for value in predictions]
         self._losses[:, -1] = log_losses(self._predictions[:, -1], self._outcomes[-1:])

@@ -1,4 +1,4 @@
-"""A trained random forest as plain arrays: no pickle, no scikit-learn at serving, batches and reasons for free.
+"""A trained random forest as plain arrays, scored in batches without pickle or scikit-learn, with reasons for a score.
 
 Equal to scikit-learn's `predict_proba` before calibration. Calibration is Platt's sigmoid on the log odds,
 p = 1 / (1 + exp(−(a·logit(raw) + b))): smooth, strictly increasing, two numbers.
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from models.serving.arrays import Floats
 
 _EPSILON = 1e-4
-# So many that numpy's cost a call is spread, so few that what a level works on stays in the core's own cache.
+MAX_DEPTH = 64
+# Enough rows to spread numpy's cost per call, few enough that a level's data stay in the processor core's cache.
 _ROWS_AT_ONCE = 128
 
 
@@ -39,9 +40,9 @@ def sigmoid(odds: Floats) -> Floats:
 def spread(
     credits: Floats, start: Floats, function: Callable[[Floats], Floats], slope: Callable[[Floats], Floats]
 ) -> Floats:
-    """What each of a sum's parts adds to a function of the sum: n × parts, from `start` (n, or 1 for all rows).
+    """Share a function of a sum among the parts of the sum: n × parts, from `start` (n, or 1 for all rows).
 
-    Aumann-Shapley: every part counts at the mean slope of the way, so that the results add up to
+    Aumann-Shapley: every part counts at the mean slope along the way, so that the shares add up to
     function(start + all parts) − function(start). `slope` is the function's derivative.
     """
     change = credits.sum(axis=1)
@@ -79,8 +80,8 @@ class Calibration:
 class _Walkable(NamedTuple):
     """The nodes in the types in which numpy walks fastest.
 
-    A threshold is rounded down to 32 bits, which no 32-bit value can tell from the 64-bit one by `<=`. Every node has
-    two places, one after the other: its children's first places stand there, right and left, the rest stands twice.
+    A threshold is rounded down to 32 bits: for 32-bit values `<=` then answers as with the 64-bit threshold. Every node
+    takes two places, one after the other. `children` holds the right and the left child there, the other arrays repeat.
     """
 
     feature: NDArray[np.intp]
@@ -103,7 +104,6 @@ class Forest:
     feature: NDArray[np.int32]
     threshold: Floats
     probability: Floats
-    depth: int
     calibration: Calibration
     version: str
 
@@ -129,7 +129,6 @@ class Forest:
             feature=np.where(is_leaf, 0, np.concatenate([tree.feature for tree in trees])).astype(np.int32),
             threshold=np.concatenate([tree.threshold for tree in trees]),
             probability=values[:, 1] / values.sum(axis=1),
-            depth=max(tree.max_depth for tree in trees),
             calibration=calibration,
             version=version,
         )
@@ -175,7 +174,7 @@ class Forest:
         return mean
 
     def _walk(self, rows: Floats) -> Iterator[NDArray[np.intp]]:
-        """Every row down every tree, level by level from the roots: the nodes' first places, trees × n.
+        """Send every row down every tree; yield each level's nodes (their first places, trees × n), from the roots on.
 
         Trees first: a tree's few nodes of a level, and a feature's values of all rows, then lie close in memory.
         """
@@ -191,6 +190,17 @@ class Forest:
             goes_left = values.take(at) <= tree.threshold.take(nodes)
             nodes = tree.children.take(nodes + goes_left)
             yield nodes
+
+    @cached_property
+    def depth(self) -> int:
+        """The longest way from a root to a leaf in steps; `MAX_DEPTH` + 1 if any is longer."""
+        nodes = np.unique(self.roots)
+        for steps in range(MAX_DEPTH + 1):
+            inner = nodes[self.left[nodes] != nodes]
+            if not inner.size:
+                return steps
+            nodes = np.unique(np.concatenate([self.left[inner], self.right[inner]]))
+        return MAX_DEPTH + 1
 
     @cached_property
     def _walkable(self) -> _Walkable:

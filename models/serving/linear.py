@@ -60,7 +60,7 @@ class Columns:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """What the columns are called."""
-        return tuple("*".join(self.feature_names[each] for each in source) for source in self.sources)
+        return tuple("*".join(self.feature_names[at] for at in source) for source in self.sources)
 
     @cached_property
     def credits(self) -> Floats:

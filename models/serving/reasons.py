@@ -1,4 +1,4 @@
-"""Why a score is what it is, in a collector's words: the models' own contributions to it, largest first."""
+"""The reasons for a score in a collector's words: the models' own contributions to it, largest first."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _WORDS = {
     "loan_amount": "loan of {:,.0f}",
     "monthly_emi": "monthly instalment of {:,.0f}",
 }
-# They take part in scores, but a collector is told no field of the profile as it stands.
-_UNTOLD = frozenset({"salaried", "self_employed", "monthly_income"})
+# They take part in scores, but a collector does not see fields of the profile.
+_HIDDEN = frozenset({"salaried", "self_employed", "monthly_income"})
 
 
 def top_reasons(
@@ -42,8 +42,8 @@ def top_reasons(
     `contributions` are in units of probability, one a feature, in the order of `ROW_NAMES` as is the row.
     """
     sign = -1.0 if risk_fell else 1.0
-    parts = [part for part in zip(ROW_NAMES, row, contributions, strict=True) if part[0] not in _UNTOLD]
-    ranked = sorted(parts, key=lambda each: -sign * each[2])
+    parts = [part for part in zip(ROW_NAMES, row, contributions, strict=True) if part[0] not in _HIDDEN]
+    ranked = sorted(parts, key=lambda part: -sign * part[2])
     return [
         Reason(feature=name, value=value, contribution=part, text=_WORDS[name].format(value))
         for name, value, part in ranked[:most]

@@ -15,7 +15,7 @@ from streams.contracts.vocabulary import Segment
 
 @dataclass(frozen=True, eq=False)
 class Segmenter:
-    """k named centres among standardised features (in the order of `SEED_FEATURES`)."""
+    """k named centres among standardised features (in the order of `NOTEBOOK_FEATURES`)."""
 
     means: Floats
     scales: Floats
@@ -40,7 +40,7 @@ class Segmenter:
         return typical
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in the model's card."""
+        """The document that model.json holds."""
         return {
             "means": self.means.tolist(),
             "scales": self.scales.tolist(),
@@ -49,11 +49,11 @@ class Segmenter:
         }
 
     @classmethod
-    def from_json(cls, told: dict[str, Sequence[Any]]) -> Segmenter:
+    def from_json(cls, document: dict[str, Sequence[Any]]) -> Segmenter:
         """The inverse of `to_json`."""
         return cls(
-            means=np.array(told["means"]),
-            scales=np.array(told["scales"]),
-            centres=np.array(told["centres"]),
-            names=tuple(Segment(name) for name in told["names"]),
+            means=np.array(document["means"], np.float64),
+            scales=np.array(document["scales"], np.float64),
+            centres=np.array(document["centres"], np.float64),
+            names=tuple(Segment(name) for name in document["names"]),
         )

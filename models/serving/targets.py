@@ -1,28 +1,28 @@
-"""What a forest may be trained to tell, and the features it is then asked with."""
+"""What a forest may be trained to predict, and the features it needs for that."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
 
-from streams.contracts.feature_names import FEATURES, SEED_FEATURES, Feature
+from streams.contracts.feature_names import FEATURES, NOTEBOOK_FEATURES, Feature
 
 
 class Target(StrEnum):
-    """The stream's own question, or the seed's recipe: K-Means segments, two of which are flagged as risky."""
+    """The stream's own question, or the notebook's: whether a borrower is in a K-Means segment flagged as risky."""
 
     NEXT_INSTALMENT = "next-instalment"
-    SEED = "seed"
+    NOTEBOOK = "notebook"
 
 
 MEANING: Mapping[Target, str] = {
     Target.NEXT_INSTALMENT: "the next instalment due reaches 30 days past due",
-    Target.SEED: "the borrower belongs to one of the two high-risk K-Means segments",
+    Target.NOTEBOOK: "the borrower belongs to one of the two high-risk K-Means segments",
 }
 # Names, units and order: a stored forest must have been trained on exactly these.
 CONTRACTS: Mapping[Target, tuple[Feature, ...]] = {
     Target.NEXT_INSTALMENT: FEATURES,
-    Target.SEED: SEED_FEATURES,
+    Target.NOTEBOOK: NOTEBOOK_FEATURES,
 }
 
 

@@ -17,11 +17,11 @@ from models.serving.targets import Target, feature_names
 from streams.contracts.vocabulary import Segment
 
 SEGMENTS = 4
-# The seed's flag: who is in one of these is at high risk.
+# The notebook flags borrowers in these segments as high risk.
 HIGH_RISK = (Segment.MODERATE_INCOME_HIGH_BURDEN, Segment.HIGH_LOAN_HIGHER_RISK)
 _STARTS = 10
 _SILHOUETTE_ROWS = 5000
-_INCOME, _LOAN, _EMI, _MISSED, _DPD = range(len(feature_names(Target.SEED)))
+_INCOME, _LOAN, _EMI, _MISSED, _DPD = range(len(feature_names(Target.NOTEBOOK)))
 
 
 class ClusteringError(ValueError):
@@ -38,7 +38,10 @@ class KTrial:
 
 
 def fit_segments(rows: Floats, seed: int) -> Segmenter:
-    """Scale n rows of `SEED_FEATURES`, cluster them, name the clusters. Raises `ClusteringError` on rows too alike."""
+    """Scale n rows of `NOTEBOOK_FEATURES`, cluster them, name the clusters.
+
+    Raises `ClusteringError` on rows too alike.
+    """
     scaler, scaled = _scaled(rows)
     clusters = _cluster(scaled, SEGMENTS, seed)
     centres = np.array(clusters.cluster_centers_)
@@ -60,7 +63,7 @@ def try_ks(rows: Floats, seed: int, ks: range = range(2, 9)) -> list[KTrial]:
 
 
 def name_segments(scaled: Floats, typical: Floats) -> tuple[Segment, ...]:
-    """Names for four centres, given scaled and in the features' units (each 4 × `SEED_FEATURES`).
+    """Names for four centres, given scaled and in the features' units (each 4 × `NOTEBOOK_FEATURES`).
 
     Most missed payments and days past due: higher default risk. Of the others the largest instalment for its
     income: high burden. Of the last two, the one with more income and less arrears: low risk. A tie goes to the first.

@@ -1,7 +1,7 @@
 """What decisions cost, and which thresholds cost least.
 
-A scored loan is reminded, offered a settlement or recovered aggressively. Each step costs something; the dearer steps
-avoid a part of the loss that follows when the outcome is bad.
+A scored loan is reminded, offered a settlement or recovered aggressively. Every step costs something. The two that cost
+more avoid a part of the loss that follows when the outcome is bad.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PER = 1000
 class CostTable:
     """Amounts in currency units for one scored loan; the shares say how much of the loss a step avoids.
 
-    The settings' defaults are the costs under which the seed's thresholds are right: a settlement pays from a
+    The settings' defaults are the costs under which the notebook's thresholds are the best: a settlement pays from a
     probability of 150 / (1000 × 0.30) = 0.50 on, recovery above (300 − 150) / (1000 × (0.50 − 0.30)) = 0.75.
     """
 
@@ -88,7 +88,7 @@ class CostReport:
 
 
 def cost_report(chosen_on: tuple[Outcomes, Floats], judged_on: tuple[Outcomes, Floats], policy: Policy) -> CostReport:
-    """Choose thresholds on one set of outcomes and scores, and tell the costs on another."""
+    """Choose thresholds on one set of outcomes and scores, and report the costs on another."""
     table, rules = policy.costs, policy.strategy
     y, scores = judged_on
     best = best_thresholds(*chosen_on, table)
@@ -103,11 +103,11 @@ def cost_report(chosen_on: tuple[Outcomes, Floats], judged_on: tuple[Outcomes, F
         reminders_only=judged(np.inf, np.inf).cost,
         curve=tuple(
             CostPoint(
-                float(each),
-                judged(float(each), max(rules.recovery_above, float(each))).cost,
-                judged(min(rules.settlement_from, float(each)), float(each)).cost,
+                float(threshold),
+                judged(float(threshold), max(rules.recovery_above, float(threshold))).cost,
+                judged(min(rules.settlement_from, float(threshold)), float(threshold)).cost,
             )
-            for each in _GRID
+            for threshold in _GRID
         ),
     )
 

@@ -124,10 +124,10 @@ def importances(
     drops = zip(feature_names, found.importances_mean, found.importances_std, strict=True)
     return tuple(
         Importance(name, float(mean), float(deviation))
-        for name, mean, deviation in sorted(drops, key=lambda each: -each[1])
+        for name, mean, deviation in sorted(drops, key=lambda drop: -drop[1])
     )
 
 
 def _confusion(y: Outcomes, scores: Floats, threshold: float) -> Confusion:
-    tn, fp, fn, tp = (int(each) for each in confusion_matrix(y, scores >= threshold).ravel())
+    tn, fp, fn, tp = (int(count) for count in confusion_matrix(y, scores >= threshold).ravel())
     return Confusion(threshold, tn, fp, fn, tp, tp / (tp + fp) if tp + fp else None, tp / (tp + fn))

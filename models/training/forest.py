@@ -15,7 +15,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from models.serving.arrays import Floats, Outcomes
-from models.serving.forest import Calibration, Forest
+from models.serving.forest import Calibration, Forest, log_odds
 from models.serving.segments import Segmenter
 from models.serving.targets import MEANING, Target, feature_names
 from models.training.clustering import fit_segments
@@ -56,7 +56,7 @@ class TrainingSet:
 class History:
     """What a forest of the stream's target learns from.
 
-    Scorings with their outcomes; the newest state of every loan (m × `SEED_FEATURES`), from which segments are found;
+    Scorings with their outcomes; the newest state of every loan (m × `NOTEBOOK_FEATURES`), in which segments are found;
     who the borrowers are, for the fairness report only; and a name for the model card.
     """
 
@@ -113,8 +113,8 @@ class TrainingReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report in JSON's types; amounts are strings."""
-        told: dict[str, Any] = TypeAdapter(TrainingReport).dump_python(self, mode="json")
-        return told
+        report: dict[str, Any] = TypeAdapter(TrainingReport).dump_python(self, mode="json")
+        return report
 
 
 @dataclass(frozen=True)
@@ -202,10 +202,10 @@ def require_both_classes(part: str, y: Outcomes) -> None:
 
 
 def segment_reports(segmenter: Segmenter, loans: Floats) -> tuple[SegmentReport, ...]:
-    """How the loans (m × `SEED_FEATURES`) spread over the segments."""
+    """How the loans (m × `NOTEBOOK_FEATURES`) spread over the segments."""
     counts = np.bincount(segmenter.nearest(loans), minlength=len(segmenter.names))
     return tuple(
-        SegmentReport(name, int(count), dict(zip(feature_names(Target.SEED), centre.tolist(), strict=True)))
+        SegmentReport(name, int(count), dict(zip(feature_names(Target.NOTEBOOK), centre.tolist(), strict=True)))
         for name, count, centre in zip(segmenter.names, counts, segmenter.typical(), strict=True)
     )
 
@@ -218,7 +218,5 @@ def _require_finite(names: tuple[str, ...], rows: Floats) -> None:
 
 def _calibrate(raw: Floats, y: Outcomes) -> Calibration:
     """Platt scaling on the log odds (Platt, 1999)."""
-    clipped = np.clip(raw, 1e-4, 1 - 1e-4)
-    odds = np.log(clipped / (1 - clipped))
-    fitted = LogisticRegression(C=1e6).fit(odds[:, None], y)
+    fitted = LogisticRegression(C=1e6).fit(log_odds(raw)[:, None], y)
     return Calibration(float(fitted.coef_[0, 0]), float(fitted.intercept_[0]))

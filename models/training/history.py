@@ -1,4 +1,4 @@
-"""Training data from simulated history, gathered by the stream's own engine: what is learnt is what will be asked."""
+"""Training data from simulated history; the stream's own engine computes the features, as it does in serving."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streams.account.codec import CLOCK_PREFIX, decode_state
 from streams.account.rules import AccountRules
 from streams.account.standing import position
 from streams.contracts.events import LoanOpened
-from streams.contracts.feature_names import ROW_NAMES, SEED_FEATURE_NAMES, columns
+from streams.contracts.feature_names import NOTEBOOK_FEATURE_NAMES, ROW_NAMES, columns
 from streams.contracts.labels import Label
 from streams.contracts.records import Record
 from streams.decide import Rules
@@ -52,7 +52,7 @@ def training_set(labels: list[Label]) -> TrainingSet:
 
 
 def _open_loans(table: Mapping[str, bytes], rules: AccountRules) -> NDArray[np.float64]:
-    """The rows of `SEED_FEATURES` of all loans that are open in the engine's table."""
+    """The rows of `NOTEBOOK_FEATURES` of all loans that are open in the engine's table."""
     accounts = [decode_state(row).account for key, row in table.items() if not key.startswith(CLOCK_PREFIX)]
     rows = [
         loan_row(loan, position(loan, account.as_of, rules))
@@ -60,17 +60,17 @@ def _open_loans(table: Mapping[str, bytes], rules: AccountRules) -> NDArray[np.f
         for loan in account.loans
         if not loan.closed
     ]
-    return np.array(rows, dtype=np.float64).reshape(-1, len(ROW_NAMES))[:, columns(SEED_FEATURE_NAMES)]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(ROW_NAMES))[:, columns(NOTEBOOK_FEATURE_NAMES)]
 
 
 def _records(config: SimulationConfig, people: dict[str, Person]) -> Iterator[Record]:
-    """The simulation's records; `people` is told who they are about on the way."""
+    """The simulation's records; fills `people` with the borrowers they are about."""
 
     def messages() -> Iterator[tuple[int | None, bytes | None, bytes]]:
-        for each in simulate(config):
-            if isinstance(each.event, LoanOpened):
-                profile = each.event.profile
-                people[each.event.borrower_id] = Person(profile.gender, profile.age)
-            yield each.partition, each.key, each.event.to_json()
+        for emission in simulate(config):
+            if isinstance(emission.event, LoanOpened):
+                profile = emission.event.profile
+                people[emission.event.borrower_id] = Person(profile.gender, profile.age)
+            yield emission.partition, emission.key, emission.event.to_json()
 
     return number_offsets(messages(), lambda key: zlib.crc32(key) % config.partitions, round(time.time() * 1000))

@@ -1,4 +1,4 @@
-"""The seed's recipe: K-Means segments, a flag on the risky ones, and a forest that learns the flag."""
+"""The notebook's recipe: K-Means segments, a flag on the risky ones, and a forest that learns the flag."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from models.training.forest import (
     segment_reports,
 )
 
-# The table's columns for `SEED_FEATURES`, in their order.
+# The table's columns for `NOTEBOOK_FEATURES`, in their order.
 COLUMNS = ("Monthly_Income", "Loan_Amount", "Monthly_EMI", "Num_Missed_Payments", "Days_Past_Due")
 _CIRCULAR = (
     "The flag is a function of the same five numbers that the forest sees: the test part says how well the forest "
-    "repeats the segments, not how well it foretells a default."
+    "repeats the segments, not how well it predicts a default."
 )
 
 
-def train_seed(frame: pd.DataFrame, name: str, policy: Policy, seed: int) -> TrainedModel:
+def train_notebook(frame: pd.DataFrame, name: str, policy: Policy, seed: int) -> TrainedModel:
     """Train on a checked table of `SNAPSHOT_COLUMNS`; `name` is how the model card calls it.
 
     Segments are found on the training borrowers alone. Costs are judged by `Recovery_Status`, an outcome the forest
     was not fitted on, where both outcomes occur. Raises `TrainingError` and `ClusteringError` on too small a table.
     """
-    names = feature_names(Target.SEED)
+    names = feature_names(Target.NOTEBOOK)
     rows, borrower = loan_rows(frame), frame["Borrower_ID"].to_numpy(dtype=str)
     calibration, test = held_out_borrowers(borrower)
     parts = {"train": ~calibration & ~test, "calibration": calibration, "test": test}
@@ -52,8 +52,8 @@ def train_seed(frame: pd.DataFrame, name: str, policy: Policy, seed: int) -> Tra
     unrecovered = not_recovered(frame)
     judged_by, notes = _yardstick(unrecovered, flag, scores, calibration, test)
     report = TrainingReport(
-        target=Target.SEED,
-        meaning=MEANING[Target.SEED],
+        target=Target.NOTEBOOK,
+        meaning=MEANING[Target.NOTEBOOK],
         data=name,
         seed=seed,
         cut_off=None,
@@ -71,7 +71,7 @@ def train_seed(frame: pd.DataFrame, name: str, policy: Policy, seed: int) -> Tra
 
 
 def loan_rows(frame: pd.DataFrame) -> Floats:
-    """The table's rows of `SEED_FEATURES`, n × 5."""
+    """The table's rows of `NOTEBOOK_FEATURES`, n × 5."""
     return frame[list(COLUMNS)].to_numpy(dtype=np.float64)
 
 

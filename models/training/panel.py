@@ -16,12 +16,12 @@ import pandas as pd
 
 from models.training.fairness import Person
 from models.training.forest import History, TrainingError, TrainingSet
-from producers.tables.replay import ContradictionError, profile, table_rows, terms
+from producers.tables.replay import ContradictionError, profile, row_problem, table_rows, terms
 from streams.account.rules import AccountRules
 from streams.account.standing import missed_count, position
 from streams.contracts.due_dates import due_day, instalments_due_before
 from streams.contracts.events import LoanOpened, PaymentReceived, PaymentReversed
-from streams.contracts.feature_names import FEATURE_NAMES, SEED_FEATURE_NAMES, columns
+from streams.contracts.feature_names import FEATURE_NAMES, NOTEBOOK_FEATURE_NAMES, columns
 from streams.evolve import apply, close_day
 from streams.features import loan_row, next_instalment
 from streams.strategy import LABEL_DAYS
@@ -47,7 +47,7 @@ class _Month(NamedTuple):
 
 
 class _Scoring(NamedTuple):
-    """A row's features, and the outcome once a later row tells it."""
+    """A row's features, and the outcome once a later row shows it."""
 
     row: tuple[float, ...]
     day: int
@@ -68,31 +68,31 @@ def panel_history(frame: pd.DataFrame, name: str, rules: AccountRules) -> PanelH
         try:
             found = _loan_scorings(table_rows(rows), rules)
         except ValueError as error:
-            refused.append((str(loan_id), str(error).splitlines()[0]))
+            refused.append((str(loan_id), row_problem(error)))
             continue
         first = rows.iloc[0]
         people[str(borrower_id)] = Person(str(first["Gender"]).lower(), int(first["Age"]))
-        scorings.extend((str(borrower_id), each) for each in found)
+        scorings.extend((str(borrower_id), scoring) for scoring in found)
         newest.append(found[-1].row)
     if not newest:
         raise TrainingError(f"no loan of the panel can be used; the first, {refused[0][0]}: {refused[0][1]}")
-    loans = np.array(newest)[:, columns(SEED_FEATURE_NAMES)]
+    loans = np.array(newest)[:, columns(NOTEBOOK_FEATURE_NAMES)]
     return PanelHistory(History(_training_set(scorings), loans, people, name), refused)
 
 
 def _training_set(scorings: Sequence[tuple[str, _Scoring]]) -> TrainingSet:
-    known = [(borrower, each) for borrower, each in scorings if each.outcome is not None]
+    known = [(borrower, scoring) for borrower, scoring in scorings if scoring.outcome is not None]
     return TrainingSet(
-        X=np.array([each.row[: len(FEATURE_NAMES)] for _, each in known], dtype=np.float64),
-        y=np.array([each.outcome for _, each in known], dtype=np.int64),
+        X=np.array([scoring.row[: len(FEATURE_NAMES)] for _, scoring in known], dtype=np.float64),
+        y=np.array([scoring.outcome for _, scoring in known], dtype=np.int64),
         borrower=np.array([borrower for borrower, _ in known]),
-        scored_on=np.array([each.day for _, each in known]),
-        known_on=np.array([each.known_on for _, each in known]),
+        scored_on=np.array([scoring.day for _, scoring in known]),
+        known_on=np.array([scoring.known_on for _, scoring in known]),
     )
 
 
 def _loan_scorings(rows: Sequence[dict[str, Any]], rules: AccountRules) -> list[_Scoring]:
-    """One loan's rows in order of time, each with its features and, where a later row tells it, its outcome."""
+    """One loan's rows in order of time, each with its features and, where a later row shows it, its outcome."""
     first_due = rows[0]["First_Due_Date"].toordinal()
     months = [_month(row, first_due) for row in rows]
     loan = _RetoldLoan(rows[0], first_due, rules)
@@ -111,7 +111,7 @@ def _month(row: dict[str, Any], first_due: int) -> _Month:
     if not due:
         raise ContradictionError(f"Days_Past_Due: {dpd} before the first instalment was due")
     # Lenders count days past due a little differently: the oldest unpaid instalment is the one due nearest to it.
-    oldest = min(range(1, due + 1), key=lambda each: abs(day - dpd - due_day(first_due, each)))
+    oldest = min(range(1, due + 1), key=lambda number: abs(day - dpd - due_day(first_due, number)))
     return _Month(day, oldest - 1, int(row["Num_Missed_Payments"]))
 
 
@@ -153,10 +153,10 @@ class _RetoldLoan:
         row = loan_row(loan, position(loan, self._account.as_of, self._rules))
         number = next_instalment(loan, self._before.day)
         known_from = due_day(loan.first_due, number) + LABEL_DAYS if number else 0
-        telling = next((month for month in later if number and month.day >= known_from), None)
-        if number is None or telling is None:
+        deciding = next((month for month in later if number and month.day >= known_from), None)
+        if number is None or deciding is None:
             return _Scoring(row, self._before.day, None, 0)
-        return _Scoring(row, self._before.day, telling.paid_up < number, telling.day)
+        return _Scoring(row, self._before.day, deciding.paid_up < number, deciding.day)
 
     def _payment_days(self, now: _Month) -> list[int]:
         """When each instalment paid since the row before was paid, oldest first.
@@ -177,7 +177,7 @@ class _RetoldLoan:
         return days
 
     def _late(self, paid: range, now: _Month) -> set[int]:
-        """Those of the instalments paid now that count as missed: unpaid when their grace ended."""
+        """Of the instalments paid now, the ones that count as missed: unpaid when their grace ended."""
         (loan,) = self._account.loans
         last = instalments_due_before(self._first_due, loan.tenure, now.day)
         grace_ends = {
@@ -202,7 +202,7 @@ class _RetoldLoan:
             value_date=date.fromordinal(day),
         )
         self._payments.append(payment)
-        # The stream closes every day that is past due; here the day before the payment is the one that tells most.
+        # The stream closes every day that is past due. Here the day before the payment is enough: the worst of them.
         self._account = apply(payment, close_day(self._account, day - 1, self._rules), self._rules)
 
     def _take_back(self, payment: PaymentReceived, day: int) -> None:

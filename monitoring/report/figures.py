@@ -92,7 +92,9 @@ def choice_of_k(trials: Sequence[KTrial]) -> go.Figure:
     ks = [trial.k for trial in trials]
     sizes = [14 if k == SEGMENTS else 8 for k in ks]
     colours = [VERMILION if k == SEGMENTS else BLUE for k in ks]
-    for column, values in enumerate(([each.inertia for each in trials], [each.silhouette for each in trials]), start=1):
+    for column, values in enumerate(
+        ([trial.inertia for trial in trials], [trial.silhouette for trial in trials]), start=1
+    ):
         line = go.Scatter(
             x=ks, y=values, mode="lines+markers", line_color=BLUE, marker={"size": sizes, "color": colours}
         )
@@ -148,9 +150,9 @@ def importance(found: Sequence[Importance]) -> go.Figure:
     """Permutation importance, the largest on top."""
     ordered = list(reversed(found))
     bars = go.Bar(
-        x=[each.auc_drop for each in ordered],
-        y=[words(each.feature) for each in ordered],
-        error_x={"array": [each.deviation for each in ordered], "color": GREY},
+        x=[found.auc_drop for found in ordered],
+        y=[words(found.feature) for found in ordered],
+        error_x={"array": [found.deviation for found in ordered], "color": GREY},
         orientation="h",
         marker_color=BLUE,
     )
@@ -185,10 +187,10 @@ def group_rates(rates: Sequence[GroupRates]) -> go.Figure:
     """Mean score and action rates by group, with 95 % intervals."""
     figure = go.Figure()
     rates_told = (
-        ("mean score", [each.score for each in rates], BLUE, "circle"),
-        ("settlement or more", [each.settlement_or_more for each in rates], ORANGE, "diamond"),
-        ("recovery", [each.recovery for each in rates], VERMILION, "square"),
-        ("bad outcomes", [each.outcome for each in rates], GREY, "x"),
+        ("mean score", [group.score for group in rates], BLUE, "circle"),
+        ("settlement or more", [group.settlement_or_more for group in rates], ORANGE, "diamond"),
+        ("recovery", [group.recovery for group in rates], VERMILION, "square"),
+        ("bad outcomes", [group.outcome for group in rates], GREY, "x"),
     )
     for at, (name, shares, colour, symbol) in enumerate(rates_told):
         # Four marks to a group, one below the other.
@@ -203,7 +205,7 @@ def group_rates(rates: Sequence[GroupRates]) -> go.Figure:
         marker = {"color": colour, "size": 8, "symbol": symbol}
         values = [share.value for share in shares]
         figure.add_trace(go.Scatter(x=values, y=heights, mode="markers", name=name, marker=marker, error_x=errors))
-    labels = [f"{each.attribute}: {each.group} (n={each.borrowers})" for each in rates]
+    labels = [f"{group.attribute}: {group.group} (n={group.borrowers})" for group in rates]
     figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%")
     figure.update_yaxes(tickvals=np.arange(len(rates)), ticktext=labels, range=[len(rates) - 0.4, -0.6], zeroline=False)
     return _styled(figure, 150 + 50 * len(rates))
@@ -212,9 +214,9 @@ def group_rates(rates: Sequence[GroupRates]) -> go.Figure:
 def strategies(counts: Mapping[Strategy, int]) -> go.Figure:
     """Borrowers by strategy."""
     bars = go.Bar(
-        x=[counts[each] for each in STRATEGY_COLOUR],
-        y=[words(each) for each in STRATEGY_COLOUR],
-        text=[f"{counts[each]:,}" for each in STRATEGY_COLOUR],
+        x=[counts[strategy] for strategy in STRATEGY_COLOUR],
+        y=[words(strategy) for strategy in STRATEGY_COLOUR],
+        text=[f"{counts[strategy]:,}" for strategy in STRATEGY_COLOUR],
         orientation="h",
         marker_color=list(STRATEGY_COLOUR.values()),
     )

@@ -1,6 +1,6 @@
 """`riskmon report`: a table of borrowers as one HTML page, and each borrower's strategy as a CSV beside it.
 
-The page follows the seed's notebook in its nine steps. It loads nothing from anywhere.
+The page follows the notebook's nine steps. It loads nothing from anywhere.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from models.serving.reasons import top_reasons
 from models.training.clustering import HIGH_RISK, SEGMENTS, try_ks
 from models.training.costs import Policy
 from models.training.forest import TrainedModel, held_out_borrowers
-from models.training.notebook import high_risk_flag, loan_rows, not_recovered, train_seed
+from models.training.notebook import high_risk_flag, loan_rows, not_recovered, train_notebook
 from monitoring.report import figures
 from producers.tables.check import SNAPSHOT_COLUMNS, Kind
-from streams.contracts.feature_names import ROW_NAMES, SEED_FEATURE_NAMES, columns
+from producers.tables.write import write_csv
+from streams.contracts.feature_names import NOTEBOOK_FEATURE_NAMES, ROW_NAMES, columns
 from streams.contracts.vocabulary import Segment, Strategy
 from streams.strategy import strategy_for
 
@@ -55,11 +56,11 @@ def write_report(frame: pd.DataFrame, name: str, policy: Policy, seed: int, out:
 
     Raises `TrainingError` or `ClusteringError` where the table is too small or too uniform for a forest or segments.
     """
-    trained = train_seed(frame, name, policy, seed)
+    trained = train_notebook(frame, name, policy, seed)
     table = strategy_table(frame, trained, policy)
     out.parent.mkdir(parents=True, exist_ok=True)
     strategies = out.with_name(f"{out.stem}-strategies.csv")
-    table.to_csv(strategies, index=False)
+    write_csv(table, strategies)
     out.write_text(_page(frame, name, trained, table, strategies.name, seed))
     return Written(out, strategies)
 
@@ -91,14 +92,14 @@ def strategy_table(frame: pd.DataFrame, trained: TrainedModel, policy: Policy) -
 
 def _reasons(rows: NDArray[np.float64], trained: TrainedModel, chosen: Sequence[Strategy]) -> list[str]:
     """What moved each score most: up, or down for who is only reminded."""
-    at = columns(SEED_FEATURE_NAMES)
+    at = columns(NOTEBOOK_FEATURE_NAMES)
     full, parts = np.zeros((2, len(rows), len(ROW_NAMES)))
     full[:, at] = rows
     parts[:, at] = trained.forest.contributions(rows)[1]
-    told = zip(full.tolist(), parts.tolist(), chosen, strict=True)
+    explained = zip(full.tolist(), parts.tolist(), chosen, strict=True)
     return [
         "; ".join(reason.text for reason in top_reasons(row, part, risk_fell=strategy is Strategy.REMINDER, most=2))
-        for row, part, strategy in told
+        for row, part, strategy in explained
     ]
 
 
@@ -120,7 +121,7 @@ def _page(
     unrecovered = not_recovered(frame)
     trials = try_ks(rows, seed)
     counts = Counter(table["Strategy"])
-    numbers = [column for column, kind in SNAPSHOT_COLUMNS.items() if kind is Kind.NUMBER]
+    numbers = [column for column, kind in SNAPSHOT_COLUMNS.items() if kind in (Kind.NUMBER, Kind.COUNT)]
     report = trained.report
     pictures = {
         "distributions": figures.histograms(frame, numbers),
@@ -132,7 +133,7 @@ def _page(
         "importance": figures.importance(report.importance),
         "costs": figures.cost_curve(report.costs),
         "fairness": figures.group_rates(report.fairness),
-        "strategies": figures.strategies({each: counts[each.value] for each in figures.STRATEGY_COLOUR}),
+        "strategies": figures.strategies({strategy: counts[strategy.value] for strategy in figures.STRATEGY_COLOUR}),
     }
     return templates.get_template("report.html.j2").render(
         name=name,
@@ -147,7 +148,7 @@ def _page(
         high_risk=float(flag.mean()),
         segments=_segments(trained, segments, unrecovered),
         report=report,
-        counts={each.value: counts[each.value] for each in figures.STRATEGY_COLOUR},
+        counts={strategy.value: counts[strategy.value] for strategy in figures.STRATEGY_COLOUR},
         table=table.head(_MOST_ROWS_SHOWN).to_dict("records"),
         strategies=strategies,
     )

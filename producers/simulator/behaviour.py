@@ -40,7 +40,7 @@ class PaymentBehaviour:
         self.stress = self._level + draw.gauss(0, 0.4)
 
     def month(self, calendar_month: int) -> None:
-        """Let a month pass: mean reversion, noise, the season (December is dear), now and then a lost job."""
+        """Let a month pass: mean reversion, noise, the season (the year's end costs more), now and then a lost job."""
         season = 0.25 if calendar_month in (1, 12) else 0.0
         self.stress += 0.18 * (self._level - self.stress) + self._draw.gauss(season, 0.35)
         if self._draw.random() < 0.008:
@@ -50,7 +50,7 @@ class PaymentBehaviour:
         """Stress jumps at once, and reverts over the following months."""
         self.stress += self._draw.uniform(1.8, 3.2)
 
-    def dearer(self, rate_rise: float) -> None:
+    def raise_rates(self, rate_rise: float) -> None:
         """A rate rise (percentage points) lifts the level for good."""
         self._level += 0.12 * rate_rise
         self.stress += 0.12 * rate_rise

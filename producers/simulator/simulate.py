@@ -28,7 +28,8 @@ from streams.contracts.events import (
     PaymentReversed,
 )
 
-GRACE_DAYS = 3
+# When a borrower's month is reviewed: a habit of the simulation, whatever grace the lender gives.
+_REVIEW_DAYS = 3
 _OPENING_DAYS = 40
 _WRITE_OFF_MONTHS = 8
 _CHANNELS = ("direct_debit", "bank_transfer", "card", "upi", "cheque", "cash")
@@ -37,7 +38,10 @@ _CHANNEL_WEIGHTS = (50, 22, 8, 12, 4, 4)
 
 @dataclass(frozen=True)
 class SimulationConfig:
-    """What to simulate; `days` None goes on without end."""
+    """What to simulate; `days` None goes on without end.
+
+    `grace_days` is the lender's grace: the day after it, an unpaid instalment is reported missed. Nothing else follows.
+    """
 
     borrowers: int = 500
     days: int | None = None
@@ -45,6 +49,7 @@ class SimulationConfig:
     start: date = date(2025, 1, 1)
     partitions: int = 4
     shock: Shock | None = None
+    grace_days: int = 3
 
 
 class Emission(NamedTuple):
@@ -93,7 +98,7 @@ class _Life:
 
     def __init__(self, config: SimulationConfig, number: int) -> None:
         self._draw = Random(f"{config.seed}/{number}")
-        self._number = number
+        self._grace_days = config.grace_days
         self.borrower: Borrower = draw_borrower(f"S{config.seed}-B{number:06d}", self._draw)
         self._loans = 0
         self._loan: _Loan | None = None
@@ -119,9 +124,9 @@ class _Life:
         """Take part in a shock to the portfolio."""
         lost = self._draw.random() < shock.job_losses
         if self._loan is not None:
-            self._loan.temper.dearer(shock.rate_rise)
+            self._loan.behaviour.raise_rates(shock.rate_rise)
             if lost:
-                self._loan.temper.lose_job()
+                self._loan.behaviour.lose_job()
 
     def _open(self, day: int) -> LoanOpened:
         self._loans += 1
@@ -134,17 +139,18 @@ class _Life:
             profile=self.borrower.profile,
             terms=draw_terms(self.borrower, date.fromordinal(day), self._draw),
         )
-        self._loan = _Loan(opened, self.borrower, self._draw)
+        self._loan = _Loan(opened, self.borrower, self._draw, self._grace_days)
         return opened
 
 
 class _Loan:
     """One loan's repayments. Amounts in cents, days as ordinals."""
 
-    def __init__(self, opened: LoanOpened, borrower: Borrower, draw: Random) -> None:
+    def __init__(self, opened: LoanOpened, borrower: Borrower, draw: Random, grace_days: int) -> None:
         self._opened = opened
+        self._grace_days = grace_days
         self._draw = draw
-        self.temper = PaymentBehaviour(borrower, opened.terms, draw)
+        self.behaviour = PaymentBehaviour(borrower, opened.terms, draw)
         self.closed: str | None = None
         self._emi = int(opened.terms.emi * 100)
         self._first_due = opened.terms.first_due_date.toordinal()
@@ -170,6 +176,8 @@ class _Loan:
                 events.extend(self._pay(day, number))
             elif what == "reverse":
                 events.append(self._reverse(day, number))
+            elif what == "report":
+                events.extend(self._report(day, number))
             else:
                 events.extend(self._review(day, number))
         events.sort(key=lambda event: event.occurred_at)
@@ -192,10 +200,11 @@ class _Loan:
     def _decide(self, number: int) -> None:
         """Four days before the due date: what will be paid for this instalment, and when."""
         due = self._due(number)
-        self._plan(due + GRACE_DAYS + 1, "review", number)
-        self.temper.month(date.fromordinal(due).month)
+        self._plan(due + self._grace_days + 1, "report", number)
+        self._plan(due + _REVIEW_DAYS + 1, "review", number)
+        self.behaviour.month(date.fromordinal(due).month)
         behind = self._behind(due)
-        choice = self.temper.choose(behind)
+        choice = self.behaviour.choose(behind)
         if choice is Choice.EARLY:
             self._plan(due - self._draw.randint(1, 4), "pay", self._emi)
         elif choice is Choice.ON_TIME:
@@ -205,7 +214,7 @@ class _Loan:
             self._plan(due + self._draw.randint(4, 26), "pay", self._emi)
         elif choice is Choice.PARTIAL:
             self._plan(due + self._draw.randint(0, 12), "pay", int(self._emi * self._draw.uniform(0.2, 0.8)))
-        if behind and choice is not Choice.NOTHING and self.temper.catches_up():
+        if behind and choice is not Choice.NOTHING and self.behaviour.catches_up():
             arrears = behind * self._emi - self._paid_by(due) % self._emi
             self._plan(due + self._draw.randint(2, 20), "pay", arrears)
 
@@ -222,7 +231,7 @@ class _Loan:
             channel=self._channel,
             value_date=date.fromordinal(day),
         )
-        if self.temper.bounces():
+        if self.behaviour.bounces():
             self._plan(day + self._draw.randint(1, 5), "reverse", self._sent)
         elif amount == left:
             yield self._close(day, "settled")
@@ -239,14 +248,24 @@ class _Loan:
             reason="cheque_bounced" if self._channel == "cheque" else "insufficient_funds",
         )
 
-    def _review(self, day: int, number: int) -> Iterator[AccountEvent]:
-        """The day after grace: report a missed instalment; then the next month, or the loan's end."""
-        if self._paid_by(self._due(number) + GRACE_DAYS) < number * self._emi:
+    def _report(self, day: int, number: int) -> Iterator[AccountEvent]:
+        """The day after grace: report an instalment that is not paid. Draws nothing, so that grace changes no fate."""
+        if self._paid_by(self._due(number) + self._grace_days) < number * self._emi:
+            event_id = f"{self._opened.loan_id}-missed-{number}"
             yield EmiMissed(
-                **self._names(f"missed-{number}", day),
+                event_id=event_id,
+                borrower_id=self._opened.borrower_id,
+                loan_id=self._opened.loan_id,
+                occurred_at=_moment(day, Random(event_id)),
                 instalment_number=number,
                 due_date=date.fromordinal(self._due(number)),
             )
+
+    def _review(self, day: int, number: int) -> Iterator[AccountEvent]:
+        """Write off what is hopeless, close a few loans early; then the next month, or the loan's end."""
+        if self._paid_by(self._due(number) + _REVIEW_DAYS) < number * self._emi:
+            # Reports once drew their moment here; drawing on keeps the payments of every seed as they were.
+            _moment(day, self._draw)
         if self._behind(day) >= _WRITE_OFF_MONTHS:
             yield self._close(day, "written_off")
         elif self._behind(day) == 0 and self._draw.random() < 0.004:
@@ -258,7 +277,7 @@ class _Loan:
 
     def _wind_up(self, day: int, number: int) -> None:
         """After the last instalment what is still owed comes in late, or is reviewed until it is written off."""
-        if self.temper.catches_up():
+        if self.behaviour.catches_up():
             self._plan(day + self._draw.randint(1, 20), "pay", self._opened.terms.tenure_months * self._emi)
         self._plan(day + 30, "review", number)
 

@@ -98,13 +98,15 @@ async def _group(settings: Settings, partitions: int) -> list[Finding]:
 def model(settings: Settings) -> Finding:
     """Whether the forest is there, whole, and made for this version's features."""
     folder = settings.forest_dir
-    if not store.exists(folder):
+    if not store.exists(folder) and settings.model_sha256 is None:
         return Finding("model", Verdict.NOTE, f"none in {folder}", "`riskmon train`; a worker trains one itself")
     try:
-        found = store.load(folder)
+        found = store.load(folder, settings.model_sha256)
     except store.ModelError as error:
         return Finding("model", Verdict.WRONG, str(error), "`riskmon train`, or copy a whole model there")
-    return Finding("model", Verdict.OK, f"forest {found.forest.version} in {folder}, digests agree")
+    pinned = "" if settings.model_sha256 is None else " as pinned"
+    text = f"forest {found.forest.version} in {folder}, SHA-256 {store.digest(folder)}{pinned}"
+    return Finding("model", Verdict.OK, text)
 
 
 def metrics_port(settings: Settings) -> Finding:

@@ -25,6 +25,6 @@ Share = Annotated[float, typer.Option(min=0, max=1)]
 
 def settings_with(**flags: Any) -> Settings:
     """Settings with the flags that were given on top."""
-    from streams.config.settings import Settings
+    from streams.config.settings import load_settings
 
-    return Settings(**{name: value for name, value in flags.items() if value is not None})
+    return load_settings(**{name: value for name, value in flags.items() if value is not None})

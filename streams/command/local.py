@@ -39,7 +39,9 @@ def demo(
     # The view shows what matters; the client's own notes on a broker that is just starting would tear it.
     silence_client()
     served_model(settings)
-    simulation = SimulationConfig(borrowers=borrowers, days=days, seed=seed, partitions=settings.partitions)
+    simulation = SimulationConfig(
+        borrowers=borrowers, days=days, seed=seed, partitions=settings.partitions, grace_days=settings.grace_days
+    )
     faults = FaultConfig(duplicates=duplicates, disorder=disorder, malformed=malformed, seed=seed)
     run_demo(settings, DemoConfig(simulation, faults, rate, summary), bootstrap is not None, Console())
 

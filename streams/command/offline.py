@@ -21,10 +21,10 @@ def train(
         typer.Argument(
             exists=True,
             dir_okay=False,
-            help="CSV or Parquet: a monthly panel, or with --target seed a snapshot; without it, history is simulated.",
+            help="CSV or Parquet: a panel, or a snapshot with --target notebook; without it, history is simulated.",
         ),
     ] = None,
-    target: Annotated[Target, typer.Option(help="What the forest is to tell.")] = Target.NEXT_INSTALMENT,
+    target: Annotated[Target, typer.Option(help="What the forest is to predict.")] = Target.NEXT_INSTALMENT,
     out: Annotated[Path | None, typer.Option(help="The model's folder; default: where the worker looks.")] = None,
     borrowers: Borrowers = 1500,
     days: Annotated[int, typer.Option(min=180, help="Days of simulated history to learn from.")] = 540,
@@ -38,7 +38,8 @@ def train(
     if file:
         trained = train_on_table(settings, target, file, seed, say)
     else:
-        trained = train_on_simulation(settings, target, SimulationConfig(borrowers=borrowers, days=days, seed=seed))
+        simulation = SimulationConfig(borrowers=borrowers, days=days, seed=seed, grace_days=settings.grace_days)
+        trained = train_on_simulation(settings, target, simulation)
     print(keep(trained, out or settings.forest_dir).read_text())
 
 

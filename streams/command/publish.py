@@ -46,13 +46,21 @@ def simulate(
 
     settings = settings_with(bootstrap=bootstrap)
     shock = None if shock_day is None else Shock(shock_day, job_losses, rate_rise)
-    config = SimulationConfig(borrowers=borrowers, days=days, seed=seed, partitions=settings.partitions, shock=shock)
+    config = SimulationConfig(
+        borrowers=borrowers,
+        days=days,
+        seed=seed,
+        partitions=settings.partitions,
+        shock=shock,
+        grace_days=settings.grace_days,
+    )
     if table or panel:
         from models.training.sample import simulated_panel, simulated_snapshot
+        from producers.tables.write import write_csv
 
         for path, write in ((table, simulated_snapshot), (panel, simulated_panel)):
             if path:
-                write(config, settings.rules().account).to_csv(path, index=False)
+                write_csv(write(config, settings.rules().account), path)
         return
     faults = FaultConfig(duplicates=duplicates, disorder=disorder, malformed=malformed, seed=seed)
     config = replace(config, partitions=ready_topics(settings))
@@ -68,18 +76,25 @@ def replay(
     ] = None,
     rate: Rate = 0,
 ) -> None:
-    """Turn a table of borrowers into the dated events that lead to each row's state."""
-    from producers.tables.check import BORROWER_COLUMNS, read_table
+    """Turn a table of borrowers into the dated events that lead to each row's state.
+
+    A row that cannot be is named and left out, the others are published. The exit code is 1 if any was left out.
+    """
+    from producers.tables.check import BORROWER_COLUMNS, read_rows
     from producers.tables.replay import plan_replay
 
     settings = settings_with(bootstrap=bootstrap)
     day = as_of.date() if as_of else datetime.now(UTC).date() - timedelta(days=1)
-    plan = plan_replay(read_table(file, BORROWER_COLUMNS), day, ready_topics(settings))
-    _publish(settings, plan.records, rate)
-    for borrower_id, reason in plan.refused:
-        say(f"not replayed: {borrower_id}: {reason}")
-    if plan.refused:
-        say(f"{len(plan.refused)} rows contradict themselves and were not replayed")
+    table = read_rows(file, BORROWER_COLUMNS)
+    plan = plan_replay(table.rows, day, ready_topics(settings), settings.grace_days)
+    if len(plan.refused) < len(table.rows):
+        _publish(settings, plan.records, rate)
+    faults = sorted([*table.faults, *plan.refused])
+    for fault in faults:
+        say(f"not replayed: {fault}")
+    if faults:
+        say(f"{len(faults):,} of {len(table.rows) + len(table.faults):,} rows were not replayed")
+        raise typer.Exit(1)
 
 
 def _publish(settings: Settings, records: Iterable[OutgoingRecord], rate: float) -> None:

@@ -90,26 +90,26 @@ def web_console(
 
 
 def served_model(settings: Settings) -> Model:
-    """The model in the settings' folder; where none is, one is trained first.
+    """The model in the settings' folder. Where there is none, and none is pinned, train one first.
 
     Training happens in a process of its own: what it imports and allocates would stay with the worker for life.
     """
     from models.serving import store
 
-    if not store.exists(settings.forest_dir):
+    if not store.exists(settings.forest_dir) and settings.model_sha256 is None:
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
 
         # Not a fork: the web server's thread is running.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as child:
             child.submit(_train_first, settings).result()
-    return store.load(settings.forest_dir)
+    return store.load(settings.forest_dir, settings.model_sha256)
 
 
 def _train_first(settings: Settings) -> None:
-    from models.training.forest_file import ready_model
+    from models.training.forest_file import train_first
 
-    ready_model(settings, say)
+    train_first(settings, say)
 
 
 async def _until_signal(*services: Any) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from streams.account.rules import AccountRules
+from streams.config.contradictions import access_contradictions, connection_contradictions, rule_contradictions
 from streams.contracts.money import MINOR_UNITS
 from streams.contracts.topics import Retention
 from streams.decide import Rules
@@ -29,10 +30,25 @@ from streams.kafka.connection import Connection, SaslMechanism, SecurityProtocol
 from streams.strategy import StrategyRules
 
 
+class SettingsError(ValueError):
+    """Settings that cannot be used; the text names each by its environment variable."""
+
+
+def load_settings(**flags: Any) -> Settings:
+    """The settings in force, with the flags on top. Raises `SettingsError`."""
+    try:
+        return Settings(**flags)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_problem(found) for found in error.errors(include_input=False))) from None
+
+
 class Settings(BaseSettings):
     """Every setting of riskmon with its default."""
 
-    model_config = SettingsConfigDict(env_prefix="RISKMON_", extra="forbid", frozen=True)
+    # What was given stays out of error texts: it may be a secret. An empty variable is one that is not set.
+    model_config = SettingsConfigDict(
+        env_prefix="RISKMON_", extra="forbid", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
+    )
 
     bootstrap: str = Field("127.0.0.1:9092", description="Kafka's bootstrap servers, host:port, comma separated.")
     security_protocol: SecurityProtocol = Field("PLAINTEXT", description="TLS, SASL or both towards Kafka.")
@@ -42,7 +58,9 @@ class Settings(BaseSettings):
     tls_ca_file: Path | None = Field(None, description="PEM of who signed the brokers' certificates.")
     tls_cert_file: Path | None = Field(None, description="PEM of the client's own certificate, for mutual TLS.")
     tls_key_file: Path | None = Field(None, description="PEM of the client certificate's key.")
-    application: str = Field("riskmon", description="Consumer group and prefix of the changelog topic.")
+    application: str = Field(
+        "riskmon", pattern="^[A-Za-z0-9._-]{1,200}$", description="Consumer group and prefix of the changelog topic."
+    )
     partitions: int = Field(4, ge=1, le=1024, description="Partitions of riskmon.events, when riskmon creates it.")
     replication: int = Field(1, ge=1, le=9, description="Replicas of topics that riskmon creates.")
     events_days: int = Field(
@@ -64,6 +82,11 @@ class Settings(BaseSettings):
     )
     state_dir: Path | None = Field(None, description="The local store's folder, one a worker; default below home.")
     model_dir: Path | None = Field(None, description="The forest's folder; by default `forest` below home.")
+    model_sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="SHA-256 of model.json: a worker serves only this model. `riskmon train` and `doctor` print it.",
+    )
     metrics_host: str = Field("127.0.0.1", description="Address on which /metrics listens.")
     metrics_port: int = Field(9464, ge=0, le=65535, description="Port of /metrics; 0 picks a free one.")
     metrics_token: SecretStr | None = Field(
@@ -109,7 +132,9 @@ class Settings(BaseSettings):
     )
 
     grace_days: int = Field(3, ge=0, le=30)
-    ledger_days: int = Field(120, ge=60, le=400, description="Older payments are only known as a sum.")
+    ledger_days: int = Field(
+        120, ge=90, le=400, description="Older payments are only known as a sum; features look back 90 days."
+    )
     default_dpd: int = Field(90, ge=30, le=365)
     probation_days: int = Field(90, ge=0, le=365)
     materiality_amount: int = Field(100, ge=0, description="Arrears up to this amount do not make a default.")
@@ -144,10 +169,10 @@ class Settings(BaseSettings):
         )
 
     @model_validator(mode="after")
-    def _tokens_differ(self) -> Self:
-        if self.web_token is not None and self.web_token == self.metrics_token:
-            # Prometheus would hold the key to every borrower's page.
-            raise ValueError("web_token and metrics_token must differ")
+    def _without_contradictions(self) -> Self:
+        found = [*connection_contradictions(self), *access_contradictions(self), *rule_contradictions(self)]
+        if found:
+            raise ValueError("; ".join(found))
         return self
 
     @property
@@ -192,3 +217,9 @@ class Settings(BaseSettings):
             ),
             StrategyRules(self.settlement_from, self.recovery_above, self.relax_margin),
         )
+
+
+def _problem(found: Any) -> str:
+    """A fault that pydantic found, with the setting's environment variable unless the text names it."""
+    text = str(found["msg"]).removeprefix("Value error, ")
+    return ": ".join([*(f"RISKMON_{str(name).upper()}" for name in found["loc"][:1]), text])

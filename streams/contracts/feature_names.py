@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Feature(NamedTuple):
-    """A number that is told of a loan, and the unit it is told in."""
+    """A number that describes a loan, and its unit."""
 
     name: str
     unit: str
@@ -41,7 +41,7 @@ FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 
 
 # What outcomes are learnt from is free of currency, so that a model also serves a lender whose amounts differ; the
-# seed's recipe and the segments want the amounts themselves.
+# notebook's recipe and the segments need the amounts themselves.
 AMOUNTS: tuple[Feature, ...] = (
     Feature("monthly_income", "currency units"),
     Feature("loan_amount", "currency units"),
@@ -49,14 +49,14 @@ AMOUNTS: tuple[Feature, ...] = (
 )
 
 
-SEED_FEATURES: tuple[Feature, ...] = (
+NOTEBOOK_FEATURES: tuple[Feature, ...] = (
     *AMOUNTS,
     Feature("missed_count", "instalments"),
     Feature("days_past_due", "days"),
 )
 
 
-SEED_FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in SEED_FEATURES)
+NOTEBOOK_FEATURE_NAMES: tuple[str, ...] = tuple(feature.name for feature in NOTEBOOK_FEATURES)
 
 
 ROW_NAMES: tuple[str, ...] = (*FEATURE_NAMES, *(feature.name for feature in AMOUNTS))

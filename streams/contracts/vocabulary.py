@@ -29,7 +29,7 @@ class Strategy(StrEnum):
 
 
 class Segment(StrEnum):
-    """The seed's four kinds of borrowers, told apart by income, loan, instalment, missed payments and DPD."""
+    """Four kinds of borrowers, which K-Means finds by income, loan, instalment, missed payments and days past due."""
 
     HIGH_INCOME_LOW_RISK = "high_income_low_default_risk"
     BALANCED = "balanced"

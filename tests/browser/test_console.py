@@ -66,7 +66,7 @@ def page(chromium: Chrome, stage: Stage) -> Iterator[Page]:
     yield Page(chromium, stage)
     chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     # A refused script, style or request shows here; so does an error in the page's own.
-    troubles = [entry["message"] for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"]
+    troubles = [entry["message"] for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
     assert [each for each in troubles if "favicon" not in each and "ERR_CONNECTION_REFUSED" not in each] == []
 
 
@@ -89,7 +89,7 @@ def test_the_overview_updates_by_itself(page: Page, stage: Stage) -> None:
     assert rows[0].startswith("Reminder")
     page.one("#past-due summary").click()
     page.until(lambda: page.all("#past-due tbody tr"))
-    assert page.one("#past-due [role=img]").get_attribute("aria-label").startswith("Borrowers past due")
+    assert (page.one("#past-due [role=img]").get_attribute("aria-label") or "").startswith("Borrowers past due")
 
 
 def test_actions_are_filtered_and_lead_to_the_borrower(page: Page, stage: Stage) -> None:

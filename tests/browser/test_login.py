@@ -28,10 +28,10 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def browser(chromium: Chrome) -> Iterator[Chrome]:
-    chromium.get_log("browser")
+    chromium.get_log("browser")  # type: ignore[no-untyped-call]
     yield chromium
     chromium.delete_all_cookies()
-    told = [entry["message"] for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"]
+    told = [entry["message"] for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
     # Only what was refused on purpose: no script or style that the policy forbids, no error of the page's own.
     assert [each for each in told if "status of 401" not in each and "status of 503" not in each] == []
 

@@ -198,7 +198,8 @@ def test_config_shows_no_secret() -> None:
         "RISKMON_WEB_TOKEN": "hush-hush-hush-hush",
         "RISKMON_METRICS_TOKEN": "hush-hush-hush-hush-hush",
     }
-    env = os.environ | secrets | {"COLUMNS": "200"}
+    user = {"RISKMON_SECURITY_PROTOCOL": "SASL_SSL", "RISKMON_SASL_USERNAME": "risk"}
+    env = os.environ | secrets | user | {"COLUMNS": "200"}
     shown = subprocess.run([*COMMAND, "config"], env=env, capture_output=True, text=True, check=True).stdout
     assert "sasl_password" in shown
     assert "web_token" in shown

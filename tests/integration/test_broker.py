@@ -16,7 +16,8 @@ from streams.kafka.connection import Connection
 
 def test_data_survives_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The cluster id that this gives starts with a dash, which the storage tool once took for an option.
-    monkeypatch.setattr(local.uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xfb" * 16))
+    dashed = uuid.UUID(bytes=b"\xfb" * 16)
+    monkeypatch.setattr(uuid, "uuid4", lambda: dashed)
     running = LocalBroker(tmp_path / "kafka", port=0, heap_mb=256)
     try:
         running.start()

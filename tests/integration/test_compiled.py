@@ -11,7 +11,7 @@ CORE_TESTS = [
     "streams/test_evolve",
     "streams/test_decide",
     "streams/test_hostile",
-    "models/test_reasons",
+    "models/serving/test_reasons",
     "streams/test_strategy",
 ]
 

@@ -57,7 +57,8 @@ async def publish(kafka: Connection, *numbers: int) -> None:
 def consume(kafka: Connection, folder: Path, until: str, group: str = "collections") -> list[str]:
     """Run the program until it has printed that line, and end it; the lines it printed."""
     log = folder / "consumer.log"
-    command = [sys.executable, PROGRAM, kafka.bootstrap, folder / "work.sqlite", "--topic", TOPIC, "--group", group]
+    database = str(folder / "work.sqlite")
+    command = [sys.executable, str(PROGRAM), kafka.bootstrap, database, "--topic", TOPIC, "--group", group]
     with log.open("wb") as out, (folder / "errors.log").open("wb") as errors:
         process = subprocess.Popen(command, stdout=out, stderr=errors)
     try:

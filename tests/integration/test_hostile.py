@@ -23,6 +23,7 @@ async def test_hostile_messages_stop_nothing_and_the_sums_add_up(
 ) -> None:
     kafka, log = own_broker.connection, tmp_path / "worker.log"
     await ensure_topics(kafka, "riskmon", 4, 1)
+    messages: list[tuple[bytes | None, bytes]]
     messages = [(b"B1", opened().to_json()), *((b"B1", value) for value in POISON), (b"B1", _LARGEST)]
     messages += await asyncio.to_thread(hostile_messages, 50_000 if long else 2_500)
     published = await publish(kafka, EVENTS, [OutgoingRecord(None, key, value) for key, value in messages])

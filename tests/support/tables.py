@@ -1,25 +1,31 @@
 """A table in the notebook's columns, with rows that some history can lead to."""
 
+from collections.abc import Mapping, Sequence
 from random import Random
 
 import pandas as pd
 
-GRACE = 3
+from producers.tables.check import BORROWER_KEY, Kind, all_good, check_rows
 
 
-def borrower_table(rows: int, seed: int) -> pd.DataFrame:
+def check_table(frame: pd.DataFrame, columns: Mapping[str, Kind], key: Sequence[str] = BORROWER_KEY) -> pd.DataFrame:
+    """The table as `read_table` would give it from a file."""
+    return all_good(check_rows(frame, columns, key))
+
+
+def borrower_table(rows: int, seed: int, grace_days: int = 3) -> pd.DataFrame:
     draw = Random(seed)
-    return pd.DataFrame([_row(number, draw) for number in range(rows)])
+    return pd.DataFrame([_row(number, draw, grace_days) for number in range(rows)])
 
 
-def _row(number: int, draw: Random) -> dict[str, object]:
+def _row(number: int, draw: Random, grace_days: int) -> dict[str, object]:
     amount = draw.randrange(100, 1500) * 100
     tenure = draw.choice((12, 24, 36, 48, 60, 72))
     missed = draw.choice((0, 0, 0, 1, 1, 2, 3, 5, 8))
     if missed:
-        days_past_due = draw.choice((0, 0, draw.randrange(5, 30), draw.randrange(30, 180)))
+        days_past_due = draw.choice((0, 0, grace_days + draw.randrange(2, 27), grace_days + draw.randrange(27, 177)))
     else:
-        days_past_due = draw.choice((0, 0, 0, 2))
+        days_past_due = draw.choice((0, 0, 0, grace_days))
     return {
         "Borrower_ID": f"BRW_{number}",
         "Age": draw.randrange(21, 65),

@@ -17,6 +17,7 @@ from contextlib import suppress
 from importlib.resources import as_file, files
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from aiokafka.errors import KafkaError
 from platformdirs import user_cache_path
@@ -171,7 +172,7 @@ class LocalBroker:
         """SIGKILL, as a crash would."""
         self._end(signal.SIGKILL)
 
-    def __enter__(self) -> LocalBroker:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

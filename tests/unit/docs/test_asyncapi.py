@@ -19,7 +19,7 @@ from streams.contracts.records import DeadLetter, Record
 from streams.decide import Rules
 from streams.history.offline import number_offsets, run_offline
 from streams.kafka.dead_letters import dead_letter_message
-from streams.learner.app import LearnerState
+from streams.learner.state import LearnerState
 from streams.score import ModelSet
 
 # AsyncAPI's own schema of its documents, version 3.0.0, from the npm package @asyncapi/specs 6.11.1 (Apache-2.0),

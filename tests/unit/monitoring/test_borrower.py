@@ -100,6 +100,7 @@ def _stamp(at: int) -> int:
 def history_of(borrower_id: str) -> BorrowerHistory:
     """An unpaid loan of a borrower, 40 days on, with a decision on it."""
     key = borrower_id.encode()
+    messages: list[tuple[int | None, bytes | None, bytes]]
     messages = [(None, key, opened(borrower=borrower_id).to_json())]
     messages += [(0, None, tick(offset).to_json()) for offset in range(1, 75)]
     records = list(number_offsets(messages, lambda _: 0, _stamp(40)))

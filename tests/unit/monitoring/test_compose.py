@@ -164,6 +164,7 @@ def test_the_dockerfile_copies_what_exists_and_ends_as_another_user() -> None:
     assert re.search(r"^HEALTHCHECK ", DOCKERFILE, re.M)
 
 
+@pytest.mark.slow
 def test_kafka_takes_its_settings(tmp_path: Path) -> None:
     """The image's own start script, which is a class of the same Kafka, reads the environment and formats with it."""
     assert SERVICES["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}"

@@ -1,6 +1,7 @@
 """What the console remembers, without Kafka: counts that add up, and bounds that hold."""
 
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -101,12 +102,12 @@ def test_a_series_keeps_its_bound_its_ends_and_its_order() -> None:
     series = Series(("x", "y"), most=8)
     for x in range(1000):
         series.add(x, x * x)
-        columns = series.columns()
+        columns = cast("dict[str, list[float]]", series.columns())
         assert len(columns["x"]) <= 9
         assert columns["x"] == sorted(columns["x"])
         assert columns["x"][0] == 0
         assert columns["x"][-1] == x
-    gaps = np.diff(columns["x"][:-1])
+    gaps = np.diff(columns["x"][:-1]).tolist()
     assert set(gaps) == {gaps[0]}
 
 

@@ -128,7 +128,7 @@ def test_a_session_ends_on_the_server_and_cannot_be_made_longer(browser: httpx.C
         Sessions(SecretStr("another-token-of-some-length")).begin(now),
     )
     for cookie in forged:
-        headers = {"Cookie": f"{COOKIE}={cookie}".encode()}
+        headers = {b"Cookie": f"{COOKIE}={cookie}".encode()}
         assert browser.get("/actions", headers=headers).status_code == 401, cookie
     assert browser.get("/actions", headers={"Cookie": f"{COOKIE}={good}"}).text == "secret"
 

@@ -34,6 +34,7 @@ def test_prometheus_and_alertmanager_take_their_files() -> None:
         check(tool("amtool"), *route, f"severity={severity}")
 
 
+@pytest.mark.slow
 def test_every_alert_fires_when_it_should_and_not_when_it_should_not() -> None:
     check(tool("promtool"), "test", "rules", *RULE_TESTS)
     cases = [

@@ -65,7 +65,7 @@ def test_a_token_is_needed_beyond_this_machine() -> None:
     with _guarded_client() as client:
         assert client.get("/").status_code == 401
         assert client.get("/", headers={"Authorization": "Bearer wrong"}).status_code == 401
-        assert client.get("/", headers={"Authorization": b"Bearer \xe9\xff"}).status_code == 401
+        assert client.get("/", headers={b"Authorization": b"Bearer \xe9\xff"}).status_code == 401
         assert client.get("/", headers={"Authorization": f"Bearer {TOKEN.get_secret_value()}"}).text == "secret"
         # Neither the address nor a form takes the token here.
         assert client.get("/", params={"token": TOKEN.get_secret_value()}).status_code == 401

@@ -12,7 +12,7 @@ from streams.account.decision_state import DecisionState
 from streams.account.loan import Account
 from streams.account.rules import AccountRules
 from streams.account.standing import delinquency_bucket, outstanding_principal, position
-from streams.contracts.events import LoanEvent, PaymentReceived, PaymentReversed
+from streams.contracts.events import AccountEvent, LoanEvent, PaymentReceived, PaymentReversed
 from streams.contracts.refusals import EventRefusedError
 from streams.contracts.vocabulary import LoanStatus
 from streams.evolve import apply, close_day, next_wake
@@ -90,7 +90,7 @@ def test_a_closed_loan_owes_nothing() -> None:
         (opened().model_copy(update={"event_id": "other"}), "loan_exists"),
     ],
 )
-def test_what_cannot_be_true_is_refused_with_a_reason(event: LoanEvent, reason: str) -> None:
+def test_what_cannot_be_true_is_refused_with_a_reason(event: AccountEvent, reason: str) -> None:
     with pytest.raises(EventRefusedError) as refusal:
         apply(event, account_of(opened()), RULES)
     assert refusal.value.reason == reason

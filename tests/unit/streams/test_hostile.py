@@ -14,6 +14,7 @@ from tests.support.hostile import POISON, hostile_messages
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+@pytest.mark.slow
 def test_every_message_ends_as_applied_duplicate_or_dead_letter(long: bool) -> None:
     table: dict[str, bytes] = {}
     engine = Engine(Rules(), table.get)

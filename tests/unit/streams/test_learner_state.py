@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from models.serving.contenders import RECIPES
+from streams.contracts.alerts import Alert
 from streams.contracts.feature_names import FEATURE_NAMES
 from streams.contracts.labels import Label
 from streams.contracts.snapshots import ModelSnapshot
@@ -27,10 +28,12 @@ def restored(lesson: LearnerState) -> LearnerState:
 
 def test_a_learner_killed_again_and_again_equals_one_that_never_was(labels: list[Label]) -> None:
     """Also the labels after its last snapshot, which it then meets a second time, bring the same alerts again."""
-    whole, told = LearnerState(), []
+    whole = LearnerState()
+    told: list[Alert] = []
     for offset, each in enumerate(labels):
         told += whole.learn(each, offset).alerts
-    draw, lesson, repeated = Random(1), LearnerState(), []
+    draw, lesson = Random(1), LearnerState()
+    repeated: list[Alert] = []
     saved = lesson.snapshot().model_dump_json()
     while lesson.next_offset < LABELS:
         for offset in range(lesson.next_offset, min(lesson.next_offset + draw.randint(1, 120), LABELS)):

@@ -1,18 +1,19 @@
 """What the doctor finds wrong, and what it says to do."""
 
-import json
 import socket
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from models.serving import store
 from streams.command import doctor
 from streams.command.finding import Finding, Verdict
 from streams.command.local_kafka.broker import free_port
 from streams.command.topic_check import GroupOffsets, TopicFacts, group_findings, topic_findings
 from streams.config.settings import Settings
 from streams.contracts.topics import ACTIONS, DEADLETTER, EVENTS, LABELS, MODELS, changelog_name, topic_specs
+from tests.support.forests import small_model
 
 CHANGELOG = changelog_name("riskmon")
 
@@ -151,14 +152,20 @@ def test_missing_tools_are_wrong_only_where_they_are_needed(monkeypatch: pytest.
         assert "apt install" in jars.fix
 
 
-def test_a_model_that_is_missing_or_damaged_is_told_apart(tmp_path: Path, model: Path) -> None:
+def test_a_model_that_is_missing_damaged_or_not_the_pinned_one_is_told_apart(tmp_path: Path) -> None:
     assert doctor.model(Settings(model_dir=tmp_path)).verdict is Verdict.NOTE
-    assert doctor.model(Settings(model_dir=model)).verdict is Verdict.OK
-    card = json.loads((model / "model.json").read_text())
-    (tmp_path / "model.json").write_text(json.dumps(card | {"depth": 1}))
+    pinned = store.save(small_model(), {}, str, tmp_path)
+    found = doctor.model(Settings(model_dir=tmp_path))
+    assert (found.verdict, pinned in found.found) == (Verdict.OK, True)
+    assert doctor.model(Settings(model_dir=tmp_path, model_sha256=pinned)).verdict is Verdict.OK
+    other = doctor.model(Settings(model_dir=tmp_path, model_sha256="0" * 64))
+    assert (other.verdict, pinned in other.found, "0" * 64 in other.found) == (Verdict.WRONG, True, True)
+    (tmp_path / "model.json").write_text((tmp_path / "model.json").read_text().replace("1.3", "1.4"))
     damaged = doctor.model(Settings(model_dir=tmp_path))
     assert damaged.verdict is Verdict.WRONG
     assert "digest" in damaged.found
+    (tmp_path / "model.json").unlink()
+    assert doctor.model(Settings(model_dir=tmp_path, model_sha256=pinned)).verdict is Verdict.WRONG
 
 
 def test_a_port_that_others_use_and_a_missing_token_are_found() -> None:

@@ -46,7 +46,7 @@ def test_a_loss_that_stays_or_falls_raises_nothing() -> None:
 def test_a_detector_resumes_as_if_never_interrupted(cut: int) -> None:
     """Also when labels without predictions push older ones out of the record."""
 
-    def run(cut: int | None) -> tuple[list[object], dict[str, int]]:
+    def run(cut: int | None) -> tuple[list[tuple[int, str, float, float]], dict[str, int]]:
         draw, record = Random(5), Scoreboard(NAMES)
         monitor, found = LossDrift(NAMES, record), []
         for number in range(3000):
