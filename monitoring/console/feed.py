@@ -140,7 +140,8 @@ class Feed:
             # Whatever a stranger's message breaks must not break the feed.
             except Exception as error:
                 self._board.unreadable += 1
-                note_foreign(message, f"{type(error).__name__}: {error}")
+                # Not the error's own text, which may repeat what the message holds.
+                note_foreign(message, type(error).__name__)
             self._next[part] = message.offset + 1
 
     def _dispatch(self, message: ConsumerRecord) -> None:
