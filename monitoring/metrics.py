@@ -11,6 +11,7 @@ from typing import get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from streams.contracts import topics
 from streams.contracts.events import EVENT_TYPES
 from streams.contracts.refusals import RefusalReason
 from streams.contracts.vocabulary import BUCKETS, Strategy
@@ -47,6 +48,9 @@ LAG = Gauge(
 )
 BROKER_UP = Gauge("riskmon_broker_up", "1 while Kafka answers this process.")
 BROKER_ERRORS = Counter("riskmon_broker_errors", "Failed writes to Kafka; each is tried again.")
+FOREIGN = Counter(
+    "riskmon_foreign_messages", "Messages on riskmon's topics that are not riskmon's and were passed over.", ["topic"]
+)
 
 # A worker's state
 READY = Gauge("riskmon_worker_ready", "1 once the state of the worker's partitions is loaded, 0 from a rebalance on.")
@@ -71,6 +75,13 @@ ROLLS = Counter(
 FOREST_INFO = Gauge("riskmon_forest_info", "1 for the forest in use, by version.", ["version"])
 ONLINE_LABELS = Gauge("riskmon_online_model_labels", "Labels the online model in use has learnt from.")
 ONLINE_WEIGHT = Gauge("riskmon_online_model_weight_ratio", "The online model's share of the blended score.")
+SNAPSHOTS_HELD_BACK = Gauge(
+    "riskmon_snapshots_held_back",
+    "Model snapshots since the one in force that would move scores too far at once, and wait for a person.",
+)
+STALE_SNAPSHOTS = Counter(
+    "riskmon_stale_snapshots", "Model snapshots passed over because a later one was seen before: a suspended learner's."
+)
 
 # The learner
 LEARNER_LABELS = Counter("riskmon_learner_labels", "Labels the learner took, by outcome.", ["outcome"])
@@ -94,6 +105,8 @@ FEATURE_PSI = Gauge(
 # A series that is born with its first event hides that event from `increase`, so known label values start at zero.
 for _type in EVENT_TYPES:
     EVENTS.labels(_type)
+for _topic in (topics.ACTIONS, topics.LABELS, topics.MODELS, topics.DEADLETTER):
+    FOREIGN.labels(_topic)
 for _reason in get_args(RefusalReason):
     DEAD_LETTERS.labels(_reason)
 for _previous, _new in permutations(Strategy, 2):

@@ -16,7 +16,7 @@ from models.serving.forest import Forest
 from models.serving.linear import LinearScorer, SnapshotError
 from models.serving.segments import Segmenter
 from streams.contracts.feature_names import FEATURE_NAMES, NOTEBOOK_FEATURE_NAMES, columns
-from streams.contracts.snapshots import ModelSnapshot
+from streams.contracts.snapshots import ModelSnapshot, ReferenceRows
 from streams.contracts.vocabulary import Segment
 
 _LEARNT_COLUMNS = columns(FEATURE_NAMES)
@@ -65,6 +65,11 @@ class OnlineModels:
             raise SnapshotError(f"{snapshot.champion}: this riskmon has no such recipe")
         return cls(scorers, snapshot.champion, snapshot.online_weight, snapshot.labels_learnt)
 
+    def blended(self, reference: ReferenceRows) -> NDArray[np.float64]:
+        """The blended scores of reference rows, by the forest scores that came with them."""
+        served = self.scorers[self.champion].predict(np.array(reference.rows, dtype=np.float64))
+        return combine(np.array(reference.forest_scores), served, self.weight)
+
 
 @dataclass(frozen=True)
 class ModelSet:
@@ -80,6 +85,10 @@ class ModelSet:
     def with_snapshot(self, snapshot: ModelSnapshot) -> ModelSet:
         """The same forest beside newer online models."""
         return replace(self, online=OnlineModels.from_snapshot(snapshot))
+
+    def with_online(self, online: OnlineModels | None) -> ModelSet:
+        """The same forest beside these online models, or alone."""
+        return replace(self, online=online)
 
     @property
     def versions(self) -> ModelVersions:

@@ -16,7 +16,7 @@ from streams.account.changelog import Claims, Verdict, claim_key, claim_of
 from streams.contracts.topics import ACTIONS, EVENTS, LABELS
 from streams.decide import BatchResult
 from streams.kafka.changelog import LogRecord, Row, claim_message, row_message
-from streams.kafka.dead_letters import dead_letter_message
+from streams.kafka.dead_letters import file_dead_letters
 from streams.kafka.producer import Message
 
 _log = logging.getLogger(__name__)
@@ -196,7 +196,7 @@ class Writer:
 
     async def write(self, result: BatchResult, spans: Mapping[int, range]) -> None:
         """Make a batch durable; `spans` are the offsets it covers, by partition."""
-        await self._messages.write([dead_letter_message(EVENTS, refused) for refused in result.dead_letters])
+        await file_dead_letters(self._messages, EVENTS, result.dead_letters)
         rows = [Row(partition, key.encode(), row) for key, (partition, row) in result.rows.items()]
         await self._changelog.write(rows)
         await self._messages.write(

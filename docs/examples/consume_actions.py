@@ -14,6 +14,7 @@ import asyncio
 import json
 import signal
 import sqlite3
+import sys
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -26,11 +27,28 @@ CREATE TABLE IF NOT EXISTS work (
 """
 
 
+def read_action(value: bytes | None) -> dict[str, Any] | None:
+    """The action that a message is; None if riskmon cannot have sent it.
+
+    Raises `ValueError` for a version that this program does not know: skipped, the action would be lost.
+    """
+    try:
+        action = json.loads(value or b"")
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(action, dict) or not isinstance(action.get("action_id"), str) or "schema_version" not in action:
+        return None
+    if action["schema_version"] != 1:
+        raise ValueError(f"action {action['action_id']} has schema version {action['schema_version']}")
+    texts, reasons = [action.get(name) for name in ("borrower_id", "strategy", "arrears")], action.get("reasons")
+    is_whole = all(isinstance(text, str) for text in texts) and isinstance(reasons, list)
+    if not is_whole or not all(isinstance(each, dict) and isinstance(each.get("text"), str) for each in reasons):
+        return None
+    return action
+
+
 def handle(action: dict[str, Any], database: sqlite3.Connection) -> bool:
     """Turn an action into work for collectors; False if it was handled before."""
-    if action["schema_version"] != 1:
-        # A version this program does not know must stop it: skipped, the action would be lost.
-        raise ValueError(f"action {action['action_id']} has schema version {action['schema_version']}")
     with database:
         new = database.execute("INSERT OR IGNORE INTO handled VALUES (?)", (action["action_id"],)).rowcount == 1
         if new:
@@ -53,9 +71,12 @@ async def consume(bootstrap: str, topic: str, group: str, database: sqlite3.Conn
     await consumer.start()
     try:
         async for message in consumer:
-            action = json.loads(message.value)
-            done = "handled" if handle(action, database) else "known"
-            print(f"{done} {action['action_id']} {action['borrower_id']} {action['strategy']}", flush=True)
+            action = read_action(message.value)
+            if action is None:
+                print(f"no action: {message.topic}/{message.partition}@{message.offset}", file=sys.stderr, flush=True)
+            else:
+                done = "handled" if handle(action, database) else "known"
+                print(f"{done} {action['action_id']} {action['borrower_id']} {action['strategy']}", flush=True)
             await consumer.commit()
     finally:
         await consumer.stop()

@@ -26,6 +26,7 @@ from monitoring.console.board import Board
 from monitoring.console.borrower_pages import BorrowerPages
 from monitoring.console.feed import Feed
 from monitoring.console.live import REFRESH_SECONDS, AtMost, Shared, event, live
+from monitoring.health.health import HEALTHZ, Health, healthz
 from monitoring.health.login import FORM_FILES, session_end
 from monitoring.health.web import guarded, serving
 from streams.config.settings import Settings
@@ -56,7 +57,7 @@ def serving_console(settings: Settings) -> Iterator[str]:
         settings.web_token,
         token_setting="RISKMON_WEB_TOKEN",
         login=True,
-        open_paths=FORM_FILES,
+        open_paths=(*FORM_FILES, HEALTHZ),
     )
     with serving(app, settings.console_host, settings.console_port, "the console") as url:
         try:
@@ -73,6 +74,8 @@ class Console:
         self._settings = settings
         self._stopping = stopping
         self._board = Board.empty(settings, _now())
+        health = Health()
+        health.broken_while("the feed has ended", lambda: self._board.has_ended)
         self._templates = Jinja2Templates(_HERE / "templates")
         self._shared = Shared()
         self._borrowers = BorrowerPages(settings, self._board, self._shared)
@@ -81,6 +84,7 @@ class Console:
                 *(Route(path, self._page) for path in PAGES),
                 Route("/live/{page}", self._live, middleware=[Middleware(AtMost, most=settings.console_live_pages)]),
                 Route("/borrowers", self._suggest),
+                healthz(health),
                 Mount("/static", _OwnFiles(directory=_HERE / "static")),
             ],
             lifespan=self._lifespan,

@@ -19,7 +19,8 @@ LinkState = Literal["connecting", "loading", "live", "away", "waiting", "failed"
 class Link:
     """How the console stands to Kafka, since when, and what to tell of it.
 
-    `loading` reads what was there before; `away` gets no answer; `waiting` misses topics; `failed` was refused.
+    `loading` reads what was there before; `away` gets no answer; `waiting` misses topics; `failed` was refused, or
+    the feed has ended.
     """
 
     state: LinkState
@@ -29,7 +30,10 @@ class Link:
 
 @dataclass
 class Board:
-    """The console's memory. `told_since` is when its records over time begin; None until the backlog is read."""
+    """The console's memory. `told_since` is when its records over time begin; None until the backlog is read.
+
+    `has_ended` says that it stands still until a restart.
+    """
 
     portfolio: Portfolio
     actions: ActionLog
@@ -40,6 +44,7 @@ class Board:
     backlog_read: int = 0
     backlog: int = 0
     unreadable: int = 0
+    has_ended: bool = False
 
     @classmethod
     def empty(cls, settings: Settings, now: datetime) -> Board:
@@ -56,6 +61,11 @@ class Board:
         """Note how the link stands; its beginning stays while its state does."""
         since = self.link.since if self.link.state == state else now
         self.link = Link(state, since, detail)
+
+    def end(self, now: datetime, why: str) -> None:
+        """Note that nothing keeps the board current any more."""
+        self.has_ended = True
+        self.set_link("failed", now, why)
 
     def sample(self, now: float) -> None:
         """Add the present to all that is shown over time; `now` in seconds since 1970."""

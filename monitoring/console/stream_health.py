@@ -13,6 +13,8 @@ from streams.kafka.group import GroupProgress
 
 _DEAD_LETTERS = 200
 _POLLS = 6
+# More than riskmon has; a stranger's message may name any.
+_REASONS, _LONGEST_REASON = 100, 100
 
 
 class _Poll(NamedTuple):
@@ -41,7 +43,8 @@ class StreamHealth:
 
     def take_dead_letter(self, letter: FiledLetter) -> None:
         """A message that could not be processed."""
-        self.dead_letters[letter.reason] += 1
+        is_known = letter.reason in self.dead_letters or len(self.dead_letters) < _REASONS
+        self.dead_letters[letter.reason[:_LONGEST_REASON] if is_known else "other"] += 1
         self.newest_dead_letters.appendleft(replace(letter, key=None, value=None))
 
     def sample(self, now: float, p50: Number, p99: Number) -> None:

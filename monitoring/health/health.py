@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from streams.config.settings import Settings
 
 Test = Callable[[], bool]
-_OPEN_PATHS = ("/healthz", "/readyz")
+HEALTHZ = "/healthz"
+_OPEN_PATHS = (HEALTHZ, "/readyz")
 
 
 class Health:
@@ -57,16 +58,22 @@ class Health:
         return [problem for problem, holds in tests.items() if holds()]
 
 
+def healthz(health: Health) -> Route:
+    """/healthz alone: 503 while only a restart helps."""
+
+    async def answer(_: Request) -> Response:
+        return _verdict("alive", health.broken())
+
+    return Route(HEALTHZ, answer)
+
+
 def health_app(health: Health) -> Starlette:
     """200 where all is well, else 503; /healthz and /readyz name the problems as JSON."""
-
-    async def healthz(_: Request) -> Response:
-        return _verdict("alive", health.broken())
 
     async def readyz(_: Request) -> Response:
         return _verdict("ready", health.not_ready())
 
-    app = Starlette(routes=[Route("/metrics", _metrics), Route("/healthz", healthz), Route("/readyz", readyz)])
+    app = Starlette(routes=[Route("/metrics", _metrics), healthz(health), Route("/readyz", readyz)])
     # It would name the scheme of this server, not that of the proxy in front of it.
     app.router.redirect_slashes = False
     return app

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
+from monitoring.terminal.text import shown
 from streams.history.describe import spaced
 
 Json = dict[str, Any]
@@ -31,17 +32,15 @@ def _head(told: Json) -> Panel:
         ("segment", spaced(told["segment"] or "-")),
         ("as of", told["as_of"]),
     ]
-    return Panel(
-        "   ".join(f"{name} [bold]{escape(value)}[/]" for name, value in numbers),
-        title=f"borrower {escape(told['borrower_id'])}",
-    )
+    line = Text("   ").join(Text.assemble(f"{name} ", shown(value, "bold")) for name, value in numbers)
+    return Panel(line, title=shown(f"borrower {told['borrower_id']}"))
 
 
 def _loans(told: Json) -> Table:
     table = _table("loans", "loan", "status", "DPD", "worst", "missed", "arrears", "paid/due", "outstanding")
     for loan in told["loans"]:
         table.add_row(
-            escape(loan["loan_id"]),
+            shown(loan["loan_id"]),
             spaced(loan["status"]),
             str(loan["days_past_due"]),
             str(loan["worst_days_past_due"]),
@@ -59,13 +58,13 @@ def _predictions(told: Json) -> Table:
     for each in [*told["outcomes"], *told["pending_predictions"]]:
         outcome = each.get("reached_30_days_past_due")
         table.add_row(
-            f"{escape(each['loan_id'])} #{each['instalment_number']}",
+            shown(f"{each['loan_id']} #{each['instalment_number']}"),
             each["due_on"],
             each["scored_on"],
             _probability(each["forest_score"]),
             _probability(each["online_score"]),
             _probability(each["blended_score"]),
-            "open" if outcome is None else "[bold]yes[/]" if outcome else "no",
+            "open" if outcome is None else Text("yes", "bold") if outcome else "no",
         )
     return table
 
@@ -75,26 +74,36 @@ def _timeline(told: Json) -> Table:
     since = f"from {begins[:16]} on; what lies before is not judged" if begins else "from the first loan's opening on"
     table = _table(f"events and actions, {since}", "when", "what", "")
     rows = [*map(_event_row, told["events"]), *map(_action_row, told["actions"])]
-    for _, when, what, more in sorted(rows):
-        table.add_row(when, what, more)
+    for row in sorted(rows, key=lambda row: (row.published_at, row.when, row.what.plain, row.more.plain)):
+        table.add_row(row.when, row.what, row.more)
     return table
 
 
-def _event_row(event: Json) -> tuple[str, str, str, str]:
-    """When it was published, by which rows are sorted, and the three cells."""
-    fate, detail = event["fate"], event["detail"]
-    became = "" if fate == "applied" else f" [yellow]({spaced(fate)}{': ' + escape(detail) if detail else ''})[/]"
+class _Row(NamedTuple):
+    """A line of the timeline, and when it was published, by which lines are sorted."""
+
+    published_at: str
+    when: str
+    what: Text
+    more: Text
+
+
+def _event_row(event: Json) -> _Row:
+    more = shown(event["text"])
+    if event["fate"] != "applied":
+        detail = f": {event['detail']}" if event["detail"] else ""
+        more.append(shown(f" ({spaced(event['fate'])}{detail})", "yellow"))
     when = (event["occurred_at"] or event["published_at"])[:10]
-    return event["published_at"], when, spaced(event["type"]), escape(event["text"]) + became
+    return _Row(event["published_at"], when, shown(spaced(event["type"])), more)
 
 
-def _action_row(action: Json) -> tuple[str, str, str, str]:
+def _action_row(action: Json) -> _Row:
     why = "; ".join(reason["text"] for reason in action["reasons"])
-    return (
+    return _Row(
         action["decided_at"],
         action["occurred_at"][:10],
-        f"[bold]→ {spaced(action['strategy'])}[/]",
-        f"[bold]score {_probability(action['score'])}[/] {escape(why)}",
+        shown(f"→ {spaced(action['strategy'])}", "bold"),
+        Text.assemble((f"score {_probability(action['score'])}", "bold"), " ", shown(why)),
     )
 
 

@@ -11,8 +11,10 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
 from monitoring.terminal.scrape import Samples
+from monitoring.terminal.text import shown
 from streams.contracts.actions import Action
 from streams.contracts.vocabulary import BUCKETS
 
@@ -136,12 +138,12 @@ def _portfolio(view: DemoView) -> Table:
 def _actions(view: DemoView) -> Table:
     table = Table("borrower", "change", "score", "DPD", "why", title="newest actions", expand=True)
     for action in view.newest:
-        colour = _COLOUR[action.strategy.value]
+        strategy = action.strategy.value
         table.add_row(
-            action.borrower_id,
-            f"{action.previous_strategy.value} → [{colour}]{action.strategy.value}[/]",
+            shown(action.borrower_id),
+            Text.assemble(f"{action.previous_strategy.value} → ", (strategy, _COLOUR[strategy])),
             "-" if action.score is None else f"{action.score:.2f}",
             str(action.days_past_due),
-            "; ".join(reason.text for reason in action.reasons),
+            shown("; ".join(reason.text for reason in action.reasons)),
         )
     return table

@@ -6,7 +6,8 @@ import sys
 
 import typer
 
-from streams.command import deadletter, local, look, offline, publish, run, state
+from streams.command import deadletter, local, look, models, offline, publish, run, state
+from streams.command.process import say
 
 _GROUPS = {
     "Try it here": local.app,
@@ -23,6 +24,7 @@ for panel, group in _GROUPS.items():
         command.rich_help_panel = panel
     app.add_typer(group)
 app.add_typer(deadletter.app, name="deadletter", rich_help_panel="Topics and state")
+app.add_typer(models.app, name="models", rich_help_panel="Topics and state")
 
 
 def main() -> None:
@@ -31,5 +33,5 @@ def main() -> None:
         app(standalone_mode=True)
     except ValueError as error:
         typer.secho("riskmon: ", fg="red", err=True, nl=False)
-        typer.echo(str(error), err=True)
+        say(str(error))
         sys.exit(1)

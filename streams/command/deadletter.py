@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.command.flags import Bootstrap, settings_with
+from streams.command.process import say
+from streams.contracts.printable import printable
 
 if TYPE_CHECKING:
     from streams.kafka.connection import Connection
@@ -33,17 +35,21 @@ def list_letters(
     import asyncio
 
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
+
+    from monitoring.terminal.text import shown
 
     letters = asyncio.run(_letters(settings_with(bootstrap=bootstrap).kafka, reason, None))
     if as_json:
         for letter in letters:
             print(json.dumps(_told(letter)))
         return
-    table = Table("offset", "filed", "reason", "what was wrong", "origin", title=f"{len(letters)} dead letters")
+    folded = [Column(name, overflow="fold") for name in ("reason", "what was wrong", "origin")]
+    table = Table("offset", "filed", *folded, title=f"{len(letters)} dead letters")
     for letter in letters:
         origin = f"{letter.topic}/{letter.partition}@{letter.origin_offset}"
-        table.add_row(str(letter.offset), f"{letter.filed_at:%Y-%m-%d %H:%M:%S}", letter.reason, letter.detail, origin)
+        told = (shown(text) for text in (letter.reason, letter.detail, origin))
+        table.add_row(str(letter.offset), f"{letter.filed_at:%Y-%m-%d %H:%M:%S}", *told)
     Console().print(table)
 
 
@@ -88,8 +94,8 @@ async def _replay(
             sent += 1
         else:
             problems += 1
-            typer.echo(f"dead letter {letter.offset} stays: {problem}", err=True)
-    typer.echo(f"sent again: {sent}, left: {problems}", err=True)
+            say(f"dead letter {letter.offset} stays: {printable(problem)}")
+    say(f"sent again: {sent}, left: {problems}")
     return problems
 
 

@@ -65,12 +65,13 @@ def config() -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from monitoring.terminal.text import shown
     from streams.config.settings import Settings
 
     settings = settings_with()
     table = Table("setting", "environment", "in force", "meaning")
     for name, field in Settings.model_fields.items():
-        table.add_row(name, f"RISKMON_{name.upper()}", str(getattr(settings, name)), field.description or "")
+        table.add_row(name, f"RISKMON_{name.upper()}", shown(str(getattr(settings, name))), field.description or "")
     Console().print(table)
 
 
@@ -80,9 +81,10 @@ def doctor(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> Non
     import asyncio
 
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Column, Table
+    from rich.text import Text
 
+    from monitoring.terminal.text import shown
     from streams.command.doctor import examine
     from streams.command.finding import Verdict
 
@@ -92,8 +94,8 @@ def doctor(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> Non
     findings = asyncio.run(examine(settings_with(bootstrap=bootstrap, metrics_port=metrics_port)))
     table = Table("", "verdict", Column("found", overflow="fold"), Column("to mend it", overflow="fold"))
     for finding in findings:
-        verdict = f"[{colours[finding.verdict]}]{finding.verdict}[/]"
-        table.add_row(finding.subject, verdict, escape(finding.found), escape(finding.fix))
+        verdict = Text(finding.verdict, colours[finding.verdict])
+        table.add_row(shown(finding.subject), verdict, shown(finding.found), shown(finding.fix))
     Console().print(table)
     if any(finding.verdict is Verdict.WRONG for finding in findings):
         raise typer.Exit(1)

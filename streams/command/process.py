@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from streams.contracts.printable import printable_lines
+
 if TYPE_CHECKING:
     from streams.config.settings import Settings
 
 
 def say(text: str) -> None:
-    """Tell the user something beside the command's own output."""
-    typer.echo(text, err=True)
+    """Tell the user something beside the command's own output; it may hold what a sender has written."""
+    typer.echo(printable_lines(text), err=True)
 
 
 def log_to_stderr(settings: Settings) -> None:

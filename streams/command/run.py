@@ -40,7 +40,10 @@ def worker(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> Non
         has_model.set()
         running = Worker(settings, book, ready_topics(settings, wait=True), watch)
         health.not_ready_while("recovering", lambda: not running.is_loaded)
-        health.broken_while("a batch failed", lambda: running.failed)
+        longest = settings.stuck_seconds
+        health.broken_while("the worker has failed", lambda: running.failed)
+        health.broken_while("a batch stands still", lambda: watch.stands_still(running.standing_since, longest))
+        health.broken_while("the recovery stands still", lambda: watch.stands_still(running.loading_since, 5 * longest))
         running.run()
 
 
@@ -59,6 +62,9 @@ def learner(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> No
     running = Learner(settings)
     health.not_ready_while("broker away", lambda: watch.away)
     health.not_ready_while("starting", lambda: not running.started)
+    health.broken_while(
+        "the learner stands still", lambda: watch.stands_still(running.turned_at, settings.stuck_seconds)
+    )
     with serving_health(settings, health) as url:
         _log.info("metrics and health at %s", url)
         ready_topics(settings, wait=True)

@@ -114,11 +114,21 @@ class Settings(BaseSettings):
     online: bool = Field(
         True, description="False: the worker scores with the forest alone, so the same events give the same actions."
     )
+    snapshot_move: float = Field(
+        0.10,
+        gt=0,
+        le=1,
+        description="A model snapshot that moves scores further than this at once, on the average, waits for a person.",
+    )
     session_seconds: float = Field(
         10,
         ge=1,
         le=60,
         description="A silent worker's partitions move on after this. Kafka's own floor is 6 by default.",
+    )
+
+    stuck_seconds: float = Field(
+        120, ge=5, description="/healthz says 503 when work stands still this long although Kafka answers."
     )
 
     grace_days: int = Field(3, ge=0, le=30)

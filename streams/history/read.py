@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -25,8 +24,8 @@ from streams.decide import Rules
 from streams.history.retell import Timeline, retell
 from streams.kafka.admin import partitions_of
 from streams.kafka.connection import Connection
+from streams.kafka.reader import as_record, newest, note_foreign, read_to_end
 
-_log = logging.getLogger(__name__)
 # More than a lifetime of repayments and business days; what is older is left out, and said to be.
 _MOST_RECORDS = 20_000
 _MOST_ROWS = 2_000
@@ -81,13 +80,13 @@ async def read_history(
         state = max(rows, key=lambda row: row.applied_offset)
         found = await _scan(
             consumer,
-            await _newest(consumer, [TopicPartition(EVENTS, state.partition), *others], most),
+            await newest(consumer, [TopicPartition(EVENTS, state.partition), *others], most),
             lambda m: m.key == key or (m.topic == EVENTS and (m.key is None or _TICK in (m.value or b""))),
             _MOST_RECORDS,
         )
     finally:
         await consumer.stop()
-    records = [Record(m.partition, m.offset, m.key, m.value, m.timestamp) for m in found if m.topic == EVENTS]
+    records = [as_record(message) for message in found if message.topic == EVENTS]
     # In a thread, so that a long past does not hold up whoever else is served.
     timeline, begins = await asyncio.to_thread(_timeline, borrower_id, records, rows, state, rules)
     return BorrowerHistory(
@@ -130,7 +129,7 @@ async def _rows(
     if at is None:
         starts = await consumer.beginning_offsets(changelog)
     else:
-        starts = {at: min(offset, (await _newest(consumer, [at], most))[at])}
+        starts = {at: min(offset, (await newest(consumer, [at], most))[at])}
     claims = Claims()
 
     def is_row(m: ConsumerRecord) -> bool:
@@ -145,15 +144,8 @@ async def _rows(
         try:
             rows.append(decode_state(message.value))
         except msgspec.MsgspecError:
-            _log.warning("%s-%d@%d is no state", message.topic, message.partition, message.offset)
+            note_foreign(message, "it is no borrower's state")
     return rows
-
-
-async def _newest(
-    consumer: AIOKafkaConsumer, parts: Collection[TopicPartition], most: int
-) -> dict[TopicPartition, int]:
-    begins, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
-    return {part: max(begins[part], ends[part] - most) for part in parts}
 
 
 async def _scan(
@@ -163,14 +155,10 @@ async def _scan(
     most: int,
 ) -> list[ConsumerRecord]:
     """The newest `most` wanted records of each topic from the starts to where the partitions end now."""
-    consumer.assign(list(starts))
-    for part, offset in starts.items():
-        consumer.seek(part, offset)
-    ends = await consumer.end_offsets(list(starts))
     found: dict[str, deque[ConsumerRecord]] = {part.topic: deque(maxlen=most) for part in starts}
-    while any([await consumer.position(part) < end for part, end in ends.items()]):
-        for part, messages in (await consumer.getmany(timeout_ms=200)).items():
-            found[part.topic].extend(filter(wanted, messages))
+    async for message in read_to_end(consumer, starts):
+        if wanted(message):
+            found[message.topic].append(message)
     return [message for each in found.values() for message in each]
 
 
@@ -180,6 +168,6 @@ def _valid(kind: type[_Sent], found: list[ConsumerRecord], topic: str) -> list[_
         if message.topic == topic:
             try:
                 valid.append(kind.model_validate_json(message.value or b""))
-            except ValidationError:
-                _log.warning("%s-%d@%d is not valid", topic, message.partition, message.offset)
+            except ValidationError as error:
+                note_foreign(message, f"{error.error_count()} fields are wrong")
     return valid

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from aiokafka import TopicPartition
@@ -11,9 +10,9 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from streams.contracts.topics import EVENTS, Retention, changelog_name, topic_specs
 from streams.kafka.connection import BrokerAwayError, Connection
+from streams.kafka.retry import retried
 
 _log = logging.getLogger(__name__)
-_RETRY_SECONDS = 2.0
 
 
 class TopicError(ValueError):
@@ -55,12 +54,11 @@ async def await_topics(
     kafka: Connection, application: str, partitions: int, replication: int, retention: Retention | None = None
 ) -> int:
     """The same, but wait for Kafka as long as it takes."""
-    while True:
-        try:
-            return await ensure_topics(kafka, application, partitions, replication, retention)
-        except BrokerAwayError as error:
-            _log.warning("%s; trying again", error)
-            await asyncio.sleep(_RETRY_SECONDS)
+    return await retried(
+        lambda: ensure_topics(kafka, application, partitions, replication, retention),
+        lambda error: _log.warning("%s; trying again", error),
+        again=lambda error: isinstance(error, BrokerAwayError),
+    )
 
 
 async def partitions_of(kafka: Connection, *topics: str) -> list[TopicPartition]:

@@ -3,6 +3,10 @@
 The snapshot carries the offset from which to go on, so models and progress are written in one message: after a
 crash the learner resumes from the newest snapshot and meets exactly the labels that are not in it. Alerts are
 written before the snapshot that knows of them, so one may be repeated, with the same id, but none is lost.
+
+A learner that was suspended may write after its successor. The models topic is a compare-and-swap: the learner knows
+the offset that comes next there, and a gap means that somebody else has written. Then it reads what that is before it
+goes on, and whoever is ahead writes again, so that compaction never leaves a stale snapshot as the newest.
 """
 
 from __future__ import annotations
@@ -16,35 +20,42 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
-from models.serving.linear import SnapshotError
 from monitoring import metrics
 from streams.config.settings import Settings
 from streams.contracts.alerts import Alert
 from streams.contracts.labels import Label
 from streams.contracts.records import DeadLetter, Record
-from streams.contracts.topics import ALERTS, LABELS, MODELS
-from streams.kafka.connection import Connection
-from streams.kafka.dead_letters import dead_letter_message
+from streams.contracts.topics import ALERTS, LABELS
+from streams.kafka.dead_letters import file_dead_letters
 from streams.kafka.producer import Message, Sink
-from streams.kafka.snapshots import decode_snapshot, newest_snapshot
+from streams.kafka.reader import as_record
+from streams.kafka.retry import is_passing, retried
+from streams.learner.progress import Progress
 from streams.learner.state import ELIGIBLE, JUDGED, MONITORED, LearnerState
 
 _log = logging.getLogger(__name__)
 _LABELS_PARTITION = TopicPartition(LABELS, 0)
-_KEY = b"online"
-# A snapshot holds the whole record (65 to 140 kB): labels share one while they come fast.
+# A snapshot holds the whole record (80 to 160 kB): labels share one while they come fast.
 _SNAPSHOT_SECONDS = 1.0
+_LOOK_SECONDS = 2.0
+
+
+class LearnerStoppedError(ValueError):
+    """Learning cannot go on without a person; the text says what to do."""
 
 
 class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Runs a lesson against Kafka."""
+    """Runs a lesson against Kafka. `turned_at` is when its loop last went round (`time.monotonic`)."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._sink = Sink(settings.kafka)
+        self._progress = Progress(settings.kafka, self._sink, settings.snapshot_move)
         self.started = False
         self.lesson = LearnerState()
+        self._turned_at = time.monotonic()
         self._saved_at = 0.0
+        self._looked_at = 0.0
         self._saved_offset = 0
         # Counts what the group decides about the labels; the lesson is loaded anew for each time they are ours.
         self._assignment = 0
@@ -57,8 +68,23 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
             for subject in subjects:
                 metrics.DRIFT_ALERTS.labels(kind, subject)
 
+    @property
+    def turned_at(self) -> float:
+        """When it last went on or tried to write (`time.monotonic`)."""
+        return max(self._turned_at, self._sink.tried_at)
+
     async def run(self) -> None:
-        """Learn until cancelled."""
+        """Learn until cancelled, however often Kafka goes away."""
+        try:
+            await retried(
+                self._learn_until_cancelled,
+                lambda error: _log.warning("Kafka does not answer the learner, trying again: %s", error),
+                again=is_passing,
+            )
+        finally:
+            await self._sink.close()
+
+    async def _learn_until_cancelled(self) -> None:
         settings = self._settings
         consumer = settings.kafka.consumer(
             group_id=f"{settings.application}-learner",
@@ -66,32 +92,41 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
             session_timeout_ms=round(settings.session_seconds * 1000),
             heartbeat_interval_ms=round(settings.session_seconds * 200),
         )
-        await consumer.start()
-        self.started = True
+        self._is_ours = False
         try:
+            await consumer.start()
+            self.started = True
             consumer.subscribe([LABELS], listener=self)
             while True:
-                if self._is_ours and not self._is_loaded():
-                    await self._load(consumer)
-                # Few at a time, so that heartbeats are sent between them.
-                fetched = await consumer.getmany(timeout_ms=500, max_records=100)
-                if not self._is_loaded():
-                    continue
-                for messages in fetched.values():
-                    await self._take([Record(m.partition, m.offset, m.key, m.value, m.timestamp) for m in messages])
-                if time.monotonic() - self._saved_at >= _SNAPSHOT_SECONDS and await self._save():
-                    await self._commit(consumer)
+                self._turned_at = time.monotonic()
+                await self._turn(consumer)
         finally:
             await consumer.stop()
-            await self._sink.close()
+
+    async def _turn(self, consumer: AIOKafkaConsumer) -> None:
+        if self._is_ours and not self._is_loaded():
+            await self._load(consumer)
+        # Few at a time, so that heartbeats are sent between them.
+        fetched = await consumer.getmany(timeout_ms=500, max_records=100)
+        if not self._is_loaded():
+            return
+        for messages in fetched.values():
+            await self._take([as_record(each) for each in messages])
+        now = time.monotonic()
+        if now - self._saved_at >= _SNAPSHOT_SECONDS and await self._save():
+            await self._commit(consumer)
+        elif now - self._looked_at >= _LOOK_SECONDS:
+            await self._look()
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Leave what is learnt to the next learner."""
         if _LABELS_PARTITION in revoked:
-            if self._is_loaded():
-                await self._save()
-            self._assignment += 1
-            self._is_ours = False
+            try:
+                if self._is_loaded():
+                    await self._save()
+            finally:
+                self._assignment += 1
+                self._is_ours = False
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Labels are taken once the newest snapshot is loaded: the consumer fetches before this has returned."""
@@ -100,12 +135,22 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
             self._is_ours = True
 
     async def _load(self, consumer: AIOKafkaConsumer) -> None:
-        """Take up where the newest snapshot stands, whoever wrote it."""
+        """Take up where the snapshot that is furthest ahead stands, whoever wrote it."""
         assignment = self._assignment
-        lesson = await newest_state(self._settings.kafka)
+        newest = await self._progress.load()
+        lesson = LearnerState(newest)
+        end = (await consumer.end_offsets([_LABELS_PARTITION]))[_LABELS_PARTITION]
+        begin = (await consumer.beginning_offsets([_LABELS_PARTITION]))[_LABELS_PARTITION]
+        if lesson.next_offset > end:
+            raise LearnerStoppedError(
+                f"{LABELS} ends at {end}, but labels up to {lesson.next_offset} are learnt: the topic was made anew or "
+                "has lost its end. Restore it, or let learning start over: `riskmon models reset`"
+            )
+        if newest and begin > lesson.next_offset:
+            _log.error("labels %d to %d expired before they were learnt", lesson.next_offset, begin - 1)
         if assignment != self._assignment:
             return
-        consumer.seek(_LABELS_PARTITION, lesson.next_offset)
+        consumer.seek(_LABELS_PARTITION, max(lesson.next_offset, begin))
         self.lesson, self._saved_offset, self._loaded_for = lesson, lesson.next_offset, assignment
         self._show()
         _log.info("learning from label offset %d on", lesson.next_offset)
@@ -115,22 +160,20 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _take(self, records: Sequence[Record]) -> None:
         async with self._lock:
-            await self._sink.write(self._learn_all(records))
-
-    def _learn_all(self, records: Sequence[Record]) -> list[Message]:
-        """Learn the labels among the records; returns the alerts and dead letters to write."""
-        messages = []
-        for record in records:
-            try:
-                label = Label.model_validate_json(record.value or b"")
-            except ValidationError as error:
-                _log.warning("label at offset %d is not valid", record.offset)
-                detail = f"{error.error_count()} fields are wrong"
-                messages.append(dead_letter_message(LABELS, DeadLetter(record, "invalid_label", detail)))
-                self.lesson.next_offset = record.offset + 1
-            else:
-                messages += [_alert_message(alert) for alert in self._learn(label, record.offset)]
-        return messages
+            alerts: list[Alert] = []
+            invalid: list[DeadLetter] = []
+            for record in records:
+                try:
+                    label = Label.model_validate_json(record.value or b"")
+                except ValidationError as error:
+                    _log.warning("label at offset %d is not valid", record.offset)
+                    detail = f"{error.error_count()} fields are wrong"
+                    invalid.append(DeadLetter(record, "invalid_label", detail))
+                    self.lesson.next_offset = record.offset + 1
+                else:
+                    alerts += self._learn(label, record.offset)
+            await file_dead_letters(self._sink, LABELS, invalid)
+            await self._sink.write([_alert_message(alert) for alert in alerts])
 
     def _learn(self, label: Label, offset: int) -> tuple[Alert, ...]:
         learnt = self.lesson.learn(label, offset)
@@ -147,15 +190,29 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
         return learnt.alerts
 
     async def _save(self) -> bool:
-        """Write a snapshot; False if the last one still says it all."""
+        """Write a snapshot; False if the last one still says it all, or another learner is ahead."""
         async with self._lock:
             if self.lesson.next_offset == self._saved_offset:
                 return False
+            self._saved_at = self._looked_at = time.monotonic()
             snapshot = self.lesson.snapshot()
-            await self._sink.write([Message(MODELS, 0, _KEY, snapshot.model_dump_json().encode())])
-            self._saved_offset, self._saved_at = snapshot.next_label_offset, time.monotonic()
+            if not await self._progress.save(snapshot):
+                self._load_anew()
+                return False
+            self._saved_offset = snapshot.next_label_offset
         self._show()
         return True
+
+    async def _look(self) -> None:
+        """See whether a stranger has written to the models topic, also while no labels come."""
+        async with self._lock:
+            self._looked_at = time.monotonic()
+            if not await self._progress.look():
+                self._load_anew()
+
+    def _load_anew(self) -> None:
+        _log.error("the models topic was reset, or another learner is ahead: what stands there is loaded")
+        self._loaded_for = -1
 
     async def _commit(self, consumer: AIOKafkaConsumer) -> None:
         try:
@@ -180,19 +237,3 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
 
 def _alert_message(alert: Alert) -> Message:
     return Message(ALERTS, 0, alert.subject.encode(), alert.model_dump_json().encode())
-
-
-async def newest_state(kafka: Connection) -> LearnerState:
-    """The lesson of the last snapshot on the models topic; a new one if there is none, or none that can be used.
-
-    A snapshot of another format is not taken over: the learner starts again with the oldest label still on the
-    topic, and until it has been judged on enough labels the forest decides alone.
-    """
-    value = await newest_snapshot(kafka)
-    if value is None:
-        return LearnerState()
-    try:
-        return LearnerState(decode_snapshot(value))
-    except SnapshotError as error:
-        _log.error("the newest snapshot is not usable, learning starts over: %s", error)
-        return LearnerState()

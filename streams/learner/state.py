@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import NamedTuple
 
 from models.online.blend import online_share
@@ -11,15 +12,17 @@ from models.online.model import OnlineModel
 from models.online.scoreboard import Quality, Scoreboard
 from models.serving.blend import FOREST
 from models.serving.contenders import RECIPES
+from models.serving.linear import SnapshotError
 from streams.contracts.alerts import Alert
 from streams.contracts.feature_names import FEATURE_NAMES
 from streams.contracts.labels import Label, LabelOrder
-from streams.contracts.snapshots import ModelSnapshot
+from streams.contracts.snapshots import FeatureDriftSnapshot, ModelSnapshot, ReferenceRows
 
 BLEND = "blend"
 JUDGED = (FOREST, BLEND, *(recipe.name for recipe in RECIPES))
 ELIGIBLE = tuple(recipe.name for recipe in RECIPES if recipe.eligible)
 _CHOOSE_EVERY = 50
+_REFERENCE_ROWS = 100
 # How long ago the last payment was, and how long until the next, follows the calendar: a month of 31 days has one more
 # day on which a loan is scored than one of 30. Their stability index would tell the months apart.
 _OF_THE_CALENDAR = ("days_since_payment", "days_to_next_due")
@@ -55,8 +58,10 @@ class LearnerState:
         self.next_offset = snapshot.next_label_offset if snapshot else 0
         self._record = Scoreboard(JUDGED, snapshot.record if snapshot else None)
         self._loss_drift = LossDrift(JUDGED, self._record, snapshot.loss_fed if snapshot else None)
-        self._feature_drift = FeatureDrift(MONITORED, snapshot.feature_drift if snapshot else None)
+        self._feature_drift = FeatureDrift(MONITORED, _checked(snapshot.feature_drift) if snapshot else None)
         self._learnt_to: dict[int, LabelOrder] = dict(snapshot.learnt_to) if snapshot else {}
+        known_rows = zip(snapshot.reference.rows, snapshot.reference.forest_scores, strict=True) if snapshot else ()
+        self._reference: deque[tuple[tuple[float, ...], float]] = deque(known_rows, maxlen=_REFERENCE_ROWS)
 
     def learn(self, label: Label, offset: int) -> Learnt:
         """Judge the predictions made at the time, then learn; a repeated label changes nothing."""
@@ -69,6 +74,7 @@ class LearnerState:
         for model in self._models.values():
             model.learn(label.features, label.outcome)
         self.labels_learnt += 1
+        self._reference.append((tuple(label.features), label.forest_score))
         features = dict(zip(FEATURE_NAMES, label.features, strict=True))
         shifted = self._feature_drift.take([features[name] for name in MONITORED], label.due_date.toordinal())
         alerts = [
@@ -102,6 +108,9 @@ class LearnerState:
             feature_drift=self._feature_drift.snapshot(),
             next_label_offset=self.next_offset,
             learnt_to=dict(self._learnt_to),
+            reference=ReferenceRows(
+                rows=tuple(row for row, _ in self._reference), forest_scores=tuple(said for _, said in self._reference)
+            ),
         )
 
     def _choose(self) -> str | None:
@@ -109,6 +118,14 @@ class LearnerState:
             return None
         before, self.champion = self.champion, choose_champion(self.champion, ELIGIBLE, self._record)
         return before if self.champion != before else None
+
+
+def _checked(drift: FeatureDriftSnapshot) -> FeatureDriftSnapshot:
+    """Raise `SnapshotError` unless the snapshot is of the features that are monitored here."""
+    widths = {len(row) for row in drift.rows} | ({len(drift.edges)} if drift.edges else set())
+    if widths - {len(MONITORED)}:
+        raise SnapshotError("feature_drift: the snapshot was made of other features than are monitored here")
+    return drift
 
 
 def _loss_alert(drift: Drift, label: Label, offset: int) -> Alert:

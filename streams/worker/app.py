@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -45,11 +46,17 @@ class _StreamApp(faust.App):  # type: ignore[misc]
     intake: Intake
     finish: Callable[[], Awaitable[None]]
     on_crash: Callable[[], None]
+    watch: BrokerWatch
 
     def _crash(self, reason: BaseException) -> None:
         # Also if a service of Faust's own has crashed.
         self.on_crash()
         super()._crash(reason)
+
+    async def on_start(self) -> None:
+        # Faust starts an app's tasks only once the state is recovered, and a recovery that hangs must be seen.
+        self.add_future(self.watch.run())
+        await super().on_start()
 
     async def on_stop(self) -> None:
         await self.finish()
@@ -70,8 +77,9 @@ class Worker:
         self._intake = Intake(4 * settings.batch_records)
         self._offsets = OffsetCommits(self.app, settings.commit_seconds)
         self._engine = Engine(settings.rules(), self._row)
+        self._loading_since: float | None = None
         self._gauges = PartitionGauges(settings.kafka, self._next_offset)
-        feed = ModelFeed(settings.kafka, book)
+        feed = ModelFeed(settings.kafka, book, settings.snapshot_move)
         membership = Membership(self.app)
         log = KafkaLog(settings.kafka, self._table.changelog_topic_name, self._sink)
         changelog = Changelog(self._table.changelog_topic_name, owner_name(), log, self._table)
@@ -117,13 +125,20 @@ class Worker:
 
     @property
     def failed(self) -> bool:
-        """Whether a batch or the recovery failed: the process is about to end, and only a restart helps."""
-        return self._loop.failed
+        """Whether a batch, a recovery or a loop failed: the process is about to end, and only a restart helps."""
+        return self._loop.failed or bool(self.app.crashed)
 
     @property
-    def batch_started(self) -> float | None:
-        """When the oldest batch in work was begun, by `time.monotonic`; None between batches."""
-        return self._loop.batch_started
+    def standing_since(self) -> float | None:
+        """When the batch in work was begun or last tried to be written, by `time.monotonic`; None between batches."""
+        started = self._loop.batch_started
+        return None if started is None else max(started, self._sink.tried_at)
+
+    @property
+    def loading_since(self) -> float | None:
+        """When the load of a recovered state was begun, or last tried to write; None unless one is at work."""
+        since = self._loading_since
+        return None if since is None else max(since, self._sink.tried_at)
 
     def _accounts_table(self, partitions: int) -> AccountsTable:
         table: AccountsTable = self.app.Table(
@@ -148,7 +163,7 @@ class Worker:
             self.app.task(feed.run)
         self.app.task(self._gauges.follow_lag)
         self.app.task(partial(changelog_watch.run, self._loop, self._on_lost))
-        self.app.task(watch.run)
+        self.app.watch = watch
 
     def _row(self, key: str) -> bytes | None:
         """A row as it was last decided, be it in the table yet or not."""
@@ -169,12 +184,15 @@ class Worker:
         self._reloading = asyncio.create_task(self._or_crash(self._recovery.reload(self._loop)))
 
     async def _or_crash(self, loading: Awaitable[None]) -> None:
+        self._loading_since = time.monotonic()
         try:
             await loading
         except Exception as error:
             _log.exception("the recovered state could not be loaded; the worker stops")
             await self.app.crash(error)
             raise
+        finally:
+            self._loading_since = None
 
     def _on_crash(self) -> None:
         """Something failed for good: decide nothing more, and end in any case."""

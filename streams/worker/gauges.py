@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 
 from monitoring import metrics
 from streams.contracts.money import MINOR_UNITS
@@ -17,10 +16,10 @@ from streams.contracts.topics import EVENTS
 from streams.contracts.vocabulary import Segment
 from streams.decide import Engine
 from streams.kafka.connection import Connection
+from streams.kafka.retry import retried
 
 _log = logging.getLogger(__name__)
 _LAG_SECONDS = 1.0
-_RETRY_SECONDS = 2.0
 _OF_PARTITIONS = (
     metrics.LAG,
     metrics.STATE_ROWS,
@@ -83,13 +82,8 @@ class PartitionGauges:
 
     async def follow_lag(self) -> None:
         """Compare with the ends of the topic until cancelled: Kafka's own, so that a stream that stands still shows."""
-        while True:
-            try:
-                await self._follow()
-            except KafkaError as error:
-                # That Kafka is away is said by `BrokerWatch`.
-                _log.debug("the lag is not known, trying again: %s", error)
-                await asyncio.sleep(_RETRY_SECONDS)
+        # That Kafka is away is said by `BrokerWatch`.
+        await retried(self._follow, lambda error: _log.debug("the lag is not known, trying again: %s", error))
 
     async def _follow(self) -> None:
         consumer = self._kafka.consumer()

@@ -15,8 +15,8 @@ from faust.transport.drivers import aiokafka
 from faust.types import TP
 
 from streams.consume import Intake, Run
-from streams.contracts.records import Record
 from streams.contracts.topics import EVENTS
+from streams.kafka.reader import as_record
 
 # A rebalance waits for the fetch in flight.
 _FETCH_SECONDS = 0.25
@@ -66,7 +66,7 @@ class IntakeConsumer(aiokafka.Consumer):  # type: ignore[misc]
         for tp in [tp for tp in fetched if tp.topic == EVENTS]:
             records = fetched.pop(tp)
             if is_current:
-                intake.put(Run(tp.partition, generation, [_record(each) for each in records]))
+                intake.put(Run(tp.partition, generation, [as_record(each) for each in records]))
         return fetched
 
     def verify_event_path(self, now: float, tp: TP) -> None:
@@ -77,7 +77,3 @@ class IntakeTransport(aiokafka.Transport):  # type: ignore[misc]
     """Faust's way to Kafka with that consumer."""
 
     Consumer = IntakeConsumer
-
-
-def _record(fetched: Any) -> Record:
-    return Record(fetched.partition, fetched.offset, fetched.key, fetched.value, fetched.timestamp)

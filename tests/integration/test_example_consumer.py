@@ -86,7 +86,14 @@ async def test_each_action_is_handled_once(broker: LocalBroker, tmp_path: Path) 
     await admin.start()
     await admin.create_topics([NewTopic(TOPIC, 1, 1)])
     await admin.close()
-    await publish(kafka, 1, 2, 1, 3)
+    await publish(kafka, 1, 2, 1)
+    # What anybody else may have put there stops nothing.
+    async with kafka.producer() as producer:
+        for value in (b"", b"{", b"[1]", b"7", b'{"action_id": 5, "schema_version": 1}', b"[" * 100_000, b"\xff", None):
+            await producer.send_and_wait(TOPIC, value, b"a stranger")
+        lacking = b'{"action_id": "x", "schema_version": 1, "borrower_id": "B9", "reasons": [{}]}'
+        await producer.send_and_wait(TOPIC, lacking, b"a stranger")
+    await publish(kafka, 3)
     lines = await asyncio.to_thread(consume, kafka, tmp_path, "handled 0-3-")
     assert lines == ["handled 0-1-00c0ffee", "handled 0-2-00c0ffee", "known 0-1-00c0ffee", "handled 0-3-00c0ffee"]
     # A restart goes on from the commit, and riskmon repeats an action after a crash of its own.
@@ -95,6 +102,6 @@ async def test_each_action_is_handled_once(broker: LocalBroker, tmp_path: Path) 
     assert lines == ["known 0-2-00c0ffee", "handled 0-4-00c0ffee"]
     # Crashes before any commit: without the offsets, everything comes again.
     lines = await asyncio.to_thread(consume, kafka, tmp_path, "known 0-4-", "without-commits")
-    assert len(lines) == 6
+    assert len(lines) == 6, lines
     assert all(line.startswith("known ") for line in lines)
     assert work(tmp_path) == ["B1", "B2", "B3", "B4"]

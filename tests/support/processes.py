@@ -15,9 +15,9 @@ from aiokafka import ConsumerRecord
 from streams.command.local_kafka.broker import free_port
 from streams.contracts.records import Record
 from streams.contracts.topics import EVENTS
-from streams.kafka.admin import partitions_of
 from streams.kafka.connection import Connection
 from streams.kafka.group import committed_offsets
+from streams.kafka.reader import as_record, read_topic
 
 COMMAND = [sys.executable, "-m", "streams.command"]
 
@@ -77,27 +77,13 @@ def running(command: str, env: Mapping[str, str], log: Path, launcher: Sequence[
 
 async def read_messages(kafka: Connection, topic: str) -> list[ConsumerRecord]:
     """Every message of a topic, partition by partition in offset order."""
-    consumer = kafka.consumer(auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        parts = await partitions_of(kafka, topic)
-        consumer.assign(parts)
-        ends = await consumer.end_offsets(parts)
-        found: list[ConsumerRecord] = []
-        for part in parts:
-            consumer.seek(part, 0)
-        while any([await consumer.position(part) < ends[part] for part in parts]):
-            for messages in (await consumer.getmany(timeout_ms=300)).values():
-                found.extend(messages)
-    finally:
-        await consumer.stop()
+    found = [message async for message in read_topic(kafka, topic, follow=False)]
     return sorted(found, key=lambda each: (each.partition, each.offset))
 
 
 async def read_all(kafka: Connection, topic: str) -> list[Record]:
     """The same as the engine's records."""
-    messages = await read_messages(kafka, topic)
-    return [Record(m.partition, m.offset, m.key, m.value, m.timestamp) for m in messages]
+    return [as_record(message) for message in await read_messages(kafka, topic)]
 
 
 async def committed(kafka: Connection) -> int:

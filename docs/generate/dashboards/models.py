@@ -80,6 +80,15 @@ MODELS = Dashboard(
                 {"{{instance}}": f"riskmon_online_model_labels{WORKER}"},
             ),
             Panel(
+                "Snapshots not served",
+                "Held back, since they would move the scores too far at once, and passed over, since they are stale.",
+                "short",
+                {
+                    "held back {{instance}}": "riskmon_snapshots_held_back",
+                    "stale": "sum(increase(riskmon_stale_snapshots_total[1h]))",
+                },
+            ),
+            Panel(
                 "Forests in use",
                 "Workers by version of the forest; more than one version is a rollout or a mistake.",
                 "short",

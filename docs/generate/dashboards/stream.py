@@ -77,6 +77,13 @@ STREAM = Dashboard(
                 {"{{job}} {{instance}}": rate("riskmon_broker_errors_total", "job, instance")},
                 width=8,
             ),
+            Panel(
+                "Messages of strangers",
+                "Messages on riskmon's topics that are not riskmon's; they are passed over.",
+                "ops",
+                {"{{topic}}": rate("riskmon_foreign_messages_total", "topic")},
+                width=8,
+            ),
         ],
         "Duration": [
             ACTION_LATENCY,

@@ -68,7 +68,7 @@ function trouble(status) {
     case "waiting":
       return `Waiting: ${status.detail}`;
     case "failed":
-      return `Kafka at ${kafka} refuses to be read: ${status.detail}`;
+      return `${status.detail} (Kafka at ${kafka})`;
     case "loading":
       return `Reading what was there before: ${count(status.backlog_read)} of ${count(status.backlog)} records.`;
     default:
