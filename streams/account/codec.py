@@ -43,11 +43,16 @@ class BorrowerState(KnownState, frozen=True, array_like=True):
 
 
 class PartitionClock(Value, frozen=True, array_like=True):
-    """The last business day closed on a partition, and the offset of the tick that closed it."""
+    """The last business day closed on a partition, and the offset of the tick that closed it.
+
+    `closings` are the offset and day of the ticks before and that one, oldest first: a record that is delivered again
+    is judged by the day that was closed before it, not by a later one.
+    """
 
     partition: int
     day: int
     applied_offset: int
+    closings: tuple[tuple[int, int], ...] = ()
 
 
 class _Marked(msgspec.Struct, array_like=True):

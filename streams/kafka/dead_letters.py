@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from aiokafka import ConsumerRecord
 
 from streams.contracts.events import DayClosed, InvalidEventError, decode_event
-from streams.contracts.records import DeadLetter
+from streams.contracts.records import DeadLetter, time_of
 from streams.contracts.topics import DEADLETTER, EVENTS, MAX_MESSAGE_BYTES
 from streams.kafka.connection import Connection
 from streams.kafka.producer import Message, Sink
@@ -115,7 +115,7 @@ def filed_letter(message: ConsumerRecord) -> FiledLetter:
     headers = _headers(message)
     return FiledLetter(
         offset=message.offset,
-        filed_at=datetime.fromtimestamp(message.timestamp / 1000, UTC),
+        filed_at=time_of(message.timestamp),
         reason=headers["riskmon-reason"],
         detail=headers["riskmon-detail"],
         topic=headers["riskmon-topic"],
