@@ -1,4 +1,4 @@
-"""On which partition a borrower's events belong: where the default partitioner of Kafka's Java clients puts their key."""
+"""On which partition a borrower's events belong: where Kafka's Java clients put their key by default."""
 
 from __future__ import annotations
 
