@@ -15,7 +15,15 @@ from typing import NamedTuple
 from streams import evolve
 from streams.account.admission import Placement, admit, check_partition
 from streams.account.batch import Agenda, BatchResult, Wake
-from streams.account.codec import CLOCK_PREFIX, BorrowerState, KnownState, OutboxEntry, decode_known, encode
+from streams.account.codec import (
+    CLOCK_PREFIX,
+    BorrowerState,
+    KnownState,
+    OutboxEntry,
+    RowUnreadableError,
+    decode_known,
+    encode,
+)
 from streams.account.decision_state import DecisionState
 from streams.account.loan import Account
 from streams.account.memory import Memory
@@ -37,10 +45,6 @@ class Rules:
     account: AccountRules = field(default_factory=AccountRules)
     strategy: StrategyRules = field(default_factory=StrategyRules)
     days_ahead: int | None = 2
-
-
-class RowUnreadableError(RuntimeError):
-    """A row of the table cannot be read. That is no event's fault: the batch has to be read again."""
 
 
 class Context(NamedTuple):

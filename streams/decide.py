@@ -16,10 +16,10 @@ from datetime import datetime
 
 from streams.account.admission import Placement
 from streams.account.batch import Agenda, BatchResult, Wake
-from streams.account.codec import BorrowerState, OutboxEntry, PartitionClock
+from streams.account.codec import BorrowerState, OutboxEntry, PartitionClock, RowUnreadableError
 from streams.account.loan import Account
 from streams.account.memory import Memory
-from streams.block import Block, Context, RowUnreadableError, Rules, wake_day
+from streams.block import Block, Context, Rules, wake_day
 from streams.contracts.records import DeadLetter, Record
 from streams.contracts.refusals import trace_of
 from streams.contracts.vocabulary import Segment, Strategy

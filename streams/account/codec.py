@@ -15,6 +15,10 @@ from streams.account.loan import Account, Value
 CLOCK_PREFIX = "\x00clock/"
 
 
+class RowUnreadableError(RuntimeError):
+    """A row of the table cannot be read. That is no event's fault: the batch has to be read again."""
+
+
 class OutboxEntry(Value, frozen=True, array_like=True):
     """A message decided with a state: it is sent again from here if a crash came between.
 

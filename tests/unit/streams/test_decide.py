@@ -8,6 +8,8 @@ import pytest
 from producers.faults import MALFORMED_KINDS, FaultConfig, FaultTally
 from streams.account.codec import decode_state
 from streams.contracts.actions import Action
+from streams.contracts.events import LoanEvent
+from streams.contracts.events import LoanEvent
 from streams.contracts.labels import Label
 from streams.contracts.records import Record
 from streams.contracts.vocabulary import Segment
@@ -253,7 +255,7 @@ def test_a_tick_that_comes_late_is_taken(book: ModelSet) -> None:
 def test_a_tick_that_was_refused_closes_no_day_when_it_is_delivered_again(book: ModelSet) -> None:
     told = [(opened(), 0), (tick(0), 0), (tick(40), 0), (tick(1), 1), (tick(2), 2)]
     records = [
-        Record(0, at, None if event.type == "day_closed" else b"B1", event.to_json(), stamp(day(published)))
+        Record(0, at, b"B1" if isinstance(event, LoanEvent) else None, event.to_json(), stamp(day(published)))
         for at, (event, published) in enumerate(told)
     ]
     run, again = Run(book), Run(book)
