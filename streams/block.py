@@ -20,9 +20,8 @@ from streams.account.codec import (
     BorrowerState,
     KnownState,
     OutboxEntry,
-    RowUnreadableError,
-    decode_known,
     encode,
+    look_up,
 )
 from streams.account.decision_state import DecisionState
 from streams.account.loan import Account
@@ -167,11 +166,7 @@ class Block:
         """The borrower's row as the block found it, fetched on first sight."""
         if borrower_id in self._before:
             return self._before[borrower_id]
-        try:
-            row = self._context.lookup(borrower_id)
-            state = decode_known(row) if row is not None else None
-        except Exception as error:
-            raise RowUnreadableError(f"a row of the account table cannot be read: {type(error).__name__}") from error
+        state = look_up(self._context.lookup, borrower_id)
         self._before[borrower_id] = state
         if state is not None:
             self._accounts[borrower_id] = state.account

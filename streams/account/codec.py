@@ -7,6 +7,8 @@ of a struct with a default, so that state written by an older worker still decod
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from streams.account.decision_state import DecisionState
@@ -86,6 +88,15 @@ def decode_state(data: bytes) -> BorrowerState:
 def decode_known(row: bytes) -> KnownState:
     """A borrower's encoded state without its outbox, which is most of its bytes."""
     return _known_decoder.decode(row)
+
+
+def look_up(lookup: Callable[[str], bytes | None], key: str) -> KnownState | None:
+    """A borrower's state by a table's own look-up, None where there is no row. Raises `RowUnreadableError`."""
+    try:
+        row = lookup(key)
+        return decode_known(row) if row is not None else None
+    except Exception as error:
+        raise RowUnreadableError(f"a row of the account table cannot be read: {type(error).__name__}") from error
 
 
 def decode_clock(data: bytes) -> PartitionClock:
