@@ -6,7 +6,10 @@ from setuptools import setup
 
 CORE = [
     "models/serving/reasons",
+    "streams/account/admission",
+    "streams/account/memory",
     "streams/account/standing",
+    "streams/block",
     "streams/contracts/due_dates",
     "streams/decide",
     "streams/evolve",

@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     asked = parser.parse_args()
     started = time.monotonic()
-    history = simulated_history(_HISTORY, Rules())
+    history = simulated_history(_HISTORY, Rules(days_ahead=None))
     train = split_by_borrower_and_time(history.outcomes).train
     trained = train_forest(history, policy_of(Settings()), _HISTORY.seed)
     rule = Rule.fit(train.X, train.y)
@@ -134,7 +134,7 @@ def _run(forest: Forest, rule: Rule, job: tuple[str, int]) -> dict[str, Any]:
     )
     lesson, late = LearnerState(), OnlineModel(RECIPES[0], FEATURE_NAMES)
     labels, late_scores, alerts = [], [], Counter[str]()
-    for taught in run_with_learner(records, ModelSet(forest), Rules(), lesson):
+    for taught in run_with_learner(records, ModelSet(forest), Rules(days_ahead=None), lesson):
         alerts.update(f"{alert.kind} {alert.subject}" for alert in taught.alerts)
         for label in taught.labels:
             labels.append(label)

@@ -90,7 +90,7 @@ def measure(store: str, borrowers: int, material: Material) -> dict[str, object]
         table: Any = {} if store == "memory" else _open(folder)
         for key, row in _many(rows, borrowers):
             table[key] = row
-        engine = Engine(Rules(), table.get)
+        engine = Engine(Rules(days_ahead=None), table.get)
         engine.load(map(decode_state, table.values()), [], {0: _AFTER_ALL})
         gc.collect()
         resident = process.memory_info().rss - before
@@ -150,7 +150,7 @@ def _mid_life() -> tuple[dict[str, bytes], list[OutgoingRecord]]:
     base = base_events(ticks=True)
     cut = len(base) * 2 // 3
     table: dict[str, bytes] = {}
-    for _ in run_offline(number_offsets(base[:cut], lambda _: 0, _NOW), ModelSet(None), Rules(), table):
+    for _ in run_offline(number_offsets(base[:cut], lambda _: 0, _NOW), ModelSet(None), Rules(days_ahead=None), table):
         pass
     rows = {key: row for key, row in table.items() if not key.startswith(CLOCK_PREFIX)}
     return rows, [record for record in base[cut:] if record.key is not None]

@@ -69,6 +69,7 @@ class System:
             "RISKMON_APPLICATION": GROUP,
             "RISKMON_MODEL_DIR": str(material.model_dir),
             "RISKMON_STORE": self.store,
+            "RISKMON_DAYS_AHEAD": "unlimited",
             "RISKMON_STANDBY_COPIES": str(self.standbys),
             "RISKMON_STATE_DIR": str(home / "faust"),
         }

@@ -6,6 +6,7 @@ openings, payments, misses and reversals is the same at any length, and a slow s
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class Material:
 
 def prepare(folder: Path) -> Material:
     """Simulate, train and write everything."""
-    history = simulated_history(SimulationConfig(borrowers=900, days=480, seed=SEED + 1), Rules())
+    history = simulated_history(SimulationConfig(borrowers=900, days=480, seed=SEED + 1), Rules(days_ahead=None))
     split = split_by_borrower_and_time(history.outcomes)
     material = Material(folder)
     np.savez(
@@ -109,8 +110,8 @@ def renamed(record: OutgoingRecord, number: int) -> OutgoingRecord:
 
 def _taught(model: store.Model) -> ModelSnapshot:
     lesson, offset = LearnerState(), 0
-    records = number_offsets(base_events(ticks=True), lambda key: zlib.crc32(key) % 4, 0)
-    for result in run_offline(records, ModelSet(model.forest, model.segmenter), Rules(), {}):
+    records = number_offsets(base_events(ticks=True), lambda key: zlib.crc32(key) % 4, round(time.time() * 1000))
+    for result in run_offline(records, ModelSet(model.forest, model.segmenter), Rules(days_ahead=None), {}):
         for _, sent in result.outgoing:
             if sent.kind == "label" and offset < _LABELS:
                 lesson.learn(Label.model_validate_json(sent.value), offset)

@@ -1,4 +1,7 @@
-"""The account rules, pure: event × account → account.
+"""The account rules, pure: event × account → account, and the day on which time alone changes it.
+
+In: an event that `streams/decide.py` found sound, and the borrower's account. Out: the account after it, or a refusal.
+Next: `streams/features.py` tells the models what they ask of it.
 
 Payments are kept by value date for a window of days and only summed up beyond it. Everything that is
 derived (arrears, days past due, missed count) is a function of that ledger and the as-of day, so the order
@@ -12,11 +15,27 @@ from datetime import date
 from msgspec.structs import replace
 
 from streams.account.loan import Account, LedgerEntry, Loan, digest
-from streams.account.rules import MAX_DAYS_TO_FIRST_DUE, MAX_LOANS, MAX_REMEMBERED, AccountRules
+from streams.account.rules import (
+    MAX_DAYS_TO_FIRST_DUE,
+    MAX_FOLDED_MINOR,
+    MAX_LOAN_MINOR,
+    MAX_LOANS,
+    MAX_REMEMBERED,
+    MAX_TIMES_PRINCIPAL,
+    AccountRules,
+)
 from streams.account.standing import Standing, decided, missed_among, outstanding_principal, standing, total_paid
 from streams.contracts.due_dates import due_day, instalments_due_before
-from streams.contracts.events import AccountEvent, ChangeEvent, EmiMissed, LoanOpened, PaymentReceived, PaymentReversed
-from streams.contracts.money import to_minor
+from streams.contracts.events import (
+    AccountEvent,
+    ChangeEvent,
+    EmiMissed,
+    LoanOpened,
+    PaymentReceived,
+    PaymentReversed,
+    Terms,
+)
+from streams.contracts.money import MINOR_UNITS, to_minor
 from streams.contracts.refusals import EventRefusedError
 from streams.contracts.vocabulary import LoanStatus
 
@@ -40,7 +59,7 @@ def apply(event: AccountEvent, account: Account | None, rules: AccountRules) -> 
         raise EventRefusedError("unknown_loan", f"no loan {event.loan_id} is known for this borrower")
     as_of = max(account.as_of, happened) if account else happened
     recent = ((name, happened), *(account.recent if account else ()))[:MAX_REMEMBERED]
-    return _closed(event.borrower_id, as_of, loans, recent, rules)
+    return _closed(event.borrower_id, as_of, loans, recent, rules, event.loan_id)
 
 
 def close_day(account: Account, day: int, rules: AccountRules) -> Account:
@@ -49,13 +68,19 @@ def close_day(account: Account, day: int, rules: AccountRules) -> Account:
 
 
 def _closed(
-    borrower_id: str, as_of: int, loans: tuple[Loan, ...], recent: tuple[tuple[int, int], ...], rules: AccountRules
+    borrower_id: str,
+    as_of: int,
+    loans: tuple[Loan, ...],
+    recent: tuple[tuple[int, int], ...],
+    rules: AccountRules,
+    touched: str = "",
 ) -> Account:
+    """The account as of a day. A closed loan is forgotten after the window, but not by the event that tells of it."""
     horizon = as_of - rules.ledger_days
     kept = [
         _watch_status(_fold(loan, horizon, rules), as_of, rules)
         for loan in loans
-        if not loan.closed or loan.closed_day >= horizon
+        if not loan.closed or loan.closed_day >= horizon or loan.loan_id == touched
     ]
     for _, seen in recent:
         if seen < horizon:
@@ -102,6 +127,7 @@ def _open(event: LoanOpened, known: tuple[Loan, ...], opened: int, name: int) ->
         raise EventRefusedError(
             "bad_terms", f"terms.first_due_date: not within {MAX_DAYS_TO_FIRST_DUE} days after the loan was opened"
         )
+    _check_amounts(terms)
     return Loan(
         loan_id=event.loan_id,
         opened_day=opened,
@@ -116,6 +142,18 @@ def _open(event: LoanOpened, known: tuple[Loan, ...], opened: int, name: int) ->
         status_since=opened,
         opened_by=name,
     )
+
+
+def _check_amounts(terms: Terms) -> None:
+    owed = to_minor(terms.emi) * terms.tenure_months
+    if owed > MAX_LOAN_MINOR:
+        raise EventRefusedError(
+            "bad_terms", f"terms.emi: all instalments together are more than {MAX_LOAN_MINOR // MINOR_UNITS}"
+        )
+    if owed > MAX_TIMES_PRINCIPAL * to_minor(terms.principal):
+        raise EventRefusedError(
+            "bad_terms", f"terms.emi: all instalments together are more than {MAX_TIMES_PRINCIPAL} times the principal"
+        )
 
 
 def _change(event: ChangeEvent, account: Account, rules: AccountRules, name: int) -> tuple[Loan, ...]:
@@ -155,8 +193,11 @@ def _refuse_future_value(value_date: date, event: AccountEvent, name: str) -> No
 
 
 def _enter(loan: Loan, entry: LedgerEntry, oldest_day: int) -> Loan:
-    if entry.value_day < oldest_day:
+    # The window may be a longer one by now: what was summed up under the shorter one cannot be told apart any more.
+    if entry.value_day < max(oldest_day, loan.folded_to, loan.folded_last_paid + 1):
         raise EventRefusedError("too_late", "the payment's value date lies before the ledger window")
+    if loan.folded_paid > MAX_FOLDED_MINOR:
+        raise EventRefusedError("ledger_full", "the loan's payments add up to more than can be kept")
     for at, known in enumerate(loan.ledger):
         if known.payment == entry.payment:
             payment = entry if entry.amount else known
@@ -191,6 +232,7 @@ def _fold(loan: Loan, horizon: int, rules: AccountRules) -> Loan:
         folded_instalments=loan.folded_instalments + len(numbers),
         folded_missed=loan.folded_missed + missed_among(loan, numbers, rules),
         folded_last_paid=max([loan.folded_last_paid, *(entry.value_day for entry in paid)]),
+        folded_to=max(loan.folded_to, horizon),
     )
 
 

@@ -1,14 +1,39 @@
-"""The features both models see: facts of the loan on its as-of day. No protected attribute is among them."""
+"""What models see of a loan: facts on the account's as-of day. No protected attribute is among them.
+
+In: an account just after an event, from `streams/evolve.py`. Out: each open loan with its position and its row.
+Next: `streams/score.py` scores the rows.
+"""
 
 from __future__ import annotations
 
-from streams.account.loan import Loan
-from streams.account.standing import Position
+from typing import NamedTuple
+
+from streams.account.loan import Account, Loan
+from streams.account.rules import AccountRules
+from streams.account.standing import Position, position
 from streams.contracts.due_dates import due_day, instalments_due_before
 from streams.contracts.money import MINOR_UNITS
 from streams.contracts.vocabulary import LoanStatus
 
 _CAP = 100.0
+
+
+class OpenLoan(NamedTuple):
+    """A loan that is not closed, where it stands, and its row (`ROW_NAMES`)."""
+
+    loan: Loan
+    now: Position
+    row: tuple[float, ...]
+
+
+def open_loans(account: Account, rules: AccountRules) -> list[OpenLoan]:
+    """All loans of the account that are open, in its order."""
+    found = []
+    for loan in account.loans:
+        if not loan.closed:
+            now = position(loan, account.as_of, rules)
+            found.append(OpenLoan(loan, now, loan_row(loan, now)))
+    return found
 
 
 def loan_features(loan: Loan, now: Position) -> tuple[float, ...]:

@@ -1,10 +1,15 @@
-"""The models in force, asked for many rows in one call: a single row through a forest costs as much as hundreds."""
+"""The models in force, asked for many rows in one call: a single row through a forest costs as much as hundreds.
+
+In: open loans with their rows, from `streams/features.py`. Out: each loan with its probabilities and segment, and the
+contributions that explain a score. Next: `streams/strategy.py` decides by them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +20,12 @@ from models.serving.contenders import RECIPES
 from models.serving.forest import Forest
 from models.serving.linear import LinearScorer, SnapshotError
 from models.serving.segments import Segmenter
+from streams.account.loan import Loan
+from streams.account.standing import Position
 from streams.contracts.feature_names import FEATURE_NAMES, NOTEBOOK_FEATURE_NAMES, columns
 from streams.contracts.snapshots import ModelSnapshot, ReferenceRows
 from streams.contracts.vocabulary import Segment
+from streams.features import OpenLoan
 
 _LEARNT_COLUMNS = columns(FEATURE_NAMES)
 _NOTEBOOK_COLUMNS = columns(NOTEBOOK_FEATURE_NAMES)
@@ -42,6 +50,20 @@ class Scores:
     blend: NDArray[np.float64]
     contenders: Mapping[str, NDArray[np.float64]]
     segments: Sequence[Segment | None]
+
+
+class LoanScore(NamedTuple):
+    """A loan, its position and row (`ROW_NAMES`), the chances that its next instalment reaches 30 DPD, its segment."""
+
+    loan: Loan
+    now: Position
+    row: tuple[float, ...]
+    p_forest: float
+    p_online: float
+    p_blend: float
+    contenders: tuple[str, ...]
+    p_contenders: tuple[float, ...]
+    segment: Segment | None
 
 
 @dataclass(frozen=True)
@@ -113,6 +135,17 @@ class ModelSet:
         contenders = {name: scorer.predict(learnt) for name, scorer in self.online.scorers.items()}
         served = contenders[self.online.champion]
         return Scores(forest, served, combine(forest, served, self.online.weight), contenders, segments)
+
+    def score_loans(self, loans: Sequence[OpenLoan]) -> Iterator[LoanScore]:
+        """Score loans in one call, in their order."""
+        if not loans:
+            return
+        scores = self.score([each.row for each in loans])
+        names = tuple(scores.contenders)
+        contenders = zip(*(each.tolist() for each in scores.contenders.values()), strict=True) if names else repeat(())
+        parts = zip(scores.forest.tolist(), scores.online.tolist(), scores.blend.tolist(), strict=True)
+        for loan, p_models, p_contenders, segment in zip(loans, parts, contenders, scores.segments, strict=False):
+            yield LoanScore(*loan, *p_models, names, p_contenders, segment)
 
     def contributions(self, rows: Sequence[tuple[float, ...]]) -> tuple[float, list[list[float]]]:
         """The base probability, and what each of `ROW_NAMES` added to it in each row's blended score.

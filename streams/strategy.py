@@ -1,19 +1,35 @@
-"""From scores to decisions, pure: which strategy is in force, and which predictions have met their outcome."""
+"""From scores to decisions, pure: which strategy is in force, which predictions have met their outcome, what is said.
+
+In: an account's scores, from `streams/score.py`, and what was decided about the borrower before. Out: what is decided
+now, and the action and labels that tell of it. Next: `streams/write.py` makes them durable and sends them.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
+
+from models.serving.reasons import top_reasons
+from streams.account.codec import OutboxEntry
 from streams.account.decision_state import DecisionState, Prediction
 from streams.account.loan import Account, Loan, digest
-from streams.account.standing import Position, paid_by
+from streams.account.rules import AccountRules
+from streams.account.standing import delinquency_bucket, paid_by, position
+from streams.contracts.actions import Action
 from streams.contracts.due_dates import due_day
+from streams.contracts.events import Event
 from streams.contracts.feature_names import FEATURE_NAMES
-from streams.contracts.vocabulary import Segment, Strategy
+from streams.contracts.money import MINOR_UNITS
+from streams.contracts.records import Record, time_of
+from streams.contracts.vocabulary import Strategy
 from streams.features import next_instalment
-from streams.score import ModelVersions
+from streams.score import LoanScore, ModelSet, ModelVersions
 
 LABEL_DAYS = 30
 SEVERITY = {Strategy.NONE: 0, Strategy.REMINDER: 1, Strategy.SETTLEMENT: 2, Strategy.RECOVERY: 3}
@@ -52,25 +68,14 @@ def next_strategy(previous: Strategy, score: float | None, rules: StrategyRules)
     return min(previous, cautious, key=SEVERITY.__getitem__)
 
 
-class LoanScore(NamedTuple):
-    """A loan, its position and row (`ROW_NAMES`), the chances that its next instalment reaches 30 DPD, its segment."""
-
-    loan: Loan
-    now: Position
-    row: tuple[float, ...]
-    p_forest: float
-    p_online: float
-    p_blend: float
-    contenders: tuple[str, ...]
-    p_contenders: tuple[float, ...]
-    segment: Segment | None
-
-
 class Outcome(NamedTuple):
     """A prediction whose truth is known now."""
 
     prediction: Prediction
     reached_30_dpd: bool
+
+
+_outcome_decoder = msgspec.msgpack.Decoder(Outcome)
 
 
 class Judgement(NamedTuple):
@@ -178,4 +183,95 @@ def _snapshot(score: LoanScore, number: int, priority: int, versions: ModelVersi
         forest_version=versions.forest,
         online_version=versions.online,
         p_contenders=dict(zip(score.contenders, score.p_contenders, strict=True)),
+    )
+
+
+def action_id(partition: int, offset: int, borrower_id: str) -> str:
+    """What names the action that a record causes for a borrower: 128 bits, so that no two actions ever share one."""
+    told = partition.to_bytes(8) + offset.to_bytes(8) + borrower_id.encode()
+    return hashlib.blake2b(told, digest_size=16).hexdigest()
+
+
+def action_of(
+    judged: Judgement,
+    account: Account,
+    cause: tuple[Record, Event],
+    parts: list[float],
+    book: ModelSet,
+    rules: AccountRules,
+    now: datetime,
+) -> Action:
+    """The action that tells of a changed strategy; `parts` are the contributions to the deciding loan's score."""
+    worst, (record, event) = judged.worst, cause
+    risk_fell = SEVERITY[judged.watch.strategy] < SEVERITY[judged.previous]
+    loan = worst.loan if worst else _ended(account, event)
+    stands = worst.now if worst else position(loan, account.as_of, rules)
+    versions = book.versions
+    return Action(
+        action_id=action_id(record.partition, record.offset, account.borrower_id),
+        borrower_id=account.borrower_id,
+        loan_id=loan.loan_id,
+        previous_strategy=judged.previous,
+        strategy=judged.watch.strategy,
+        score=worst.p_blend if worst else None,
+        forest_score=worst.p_forest if worst else None,
+        online_score=worst.p_online if worst and book.online else None,
+        online_weight=book.online_weight,
+        reasons=top_reasons(worst.row, parts, risk_fell=risk_fell) if worst else [],
+        days_past_due=stands.days_past_due,
+        delinquency_bucket=delinquency_bucket(stands.days_past_due),
+        missed_count=stands.missed,
+        arrears=Decimal(stands.arrears) / MINOR_UNITS,
+        segment=judged.watch.segment,
+        forest_version=versions.forest,
+        online_version=versions.online,
+        caused_by=event.event_id,
+        event_type=event.type,
+        occurred_at=event.occurred_at,
+        published_at=time_of(record.timestamp_ms),
+        decided_at=now,
+    )
+
+
+def _ended(account: Account, event: Event) -> Loan:
+    """The loan whose end left none open: only an event about it ends one."""
+    ended = "" if event.type == "day_closed" else event.loan_id
+    return next((loan for loan in account.loans if loan.loan_id == ended), account.loans[-1])
+
+
+def packed(outcome: Outcome) -> bytes:
+    """An outcome as it is kept in an outbox, at a third of its label's size."""
+    return msgspec.msgpack.encode(outcome)
+
+
+def message_of(partition: int, kept: OutboxEntry) -> OutboxEntry:
+    """What is sent for an entry of an outbox."""
+    if kept.kind != "outcome":
+        return kept
+    label = label_json(_outcome_decoder.decode(kept.value), kept.key.decode(), partition, kept.offset)
+    return OutboxEntry("label", kept.offset, kept.key, label)
+
+
+def label_json(outcome: Outcome, borrower_id: str, partition: int, offset: int) -> bytes:
+    """A `Label` as it stands on its topic, written without the model: there are almost as many labels as events."""
+    prediction = outcome.prediction
+    return msgspec.json.encode(
+        {
+            "schema_version": 1,
+            "borrower_id": borrower_id,
+            "origin_partition": partition,
+            "origin_offset": offset,
+            "loan_id": prediction.loan_id,
+            "instalment_number": prediction.instalment,
+            "due_date": date.fromordinal(prediction.due_day),
+            "scored_on": date.fromordinal(prediction.scored_day),
+            "features": prediction.features,
+            "forest_score": prediction.p_forest,
+            "online_score": prediction.p_online,
+            "blended_score": prediction.p_blend,
+            "forest_version": prediction.forest_version,
+            "online_version": prediction.online_version,
+            "online_scores": prediction.p_contenders,
+            "outcome": outcome.reached_30_dpd,
+        }
     )

@@ -21,7 +21,7 @@ class ByEvent:
 
     def __init__(self, book: ModelSet, lookup: Callable[[str], bytes | None]) -> None:
         self._book = book
-        self._engine = Engine(Rules(), lookup)
+        self._engine = Engine(Rules(days_ahead=None), lookup)
 
     def decide(self, record: Record) -> BatchResult:
         """The new row, the actions and labels to send, and a refusal if there is one."""

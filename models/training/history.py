@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ from streams.strategy import LABEL_DAYS
 def simulated_history(config: SimulationConfig, rules: Rules) -> History:
     """Simulate, run the events through the engine unscored, and collect the labels it emits."""
     table: dict[str, bytes] = {}
+    # Simulated days are not Kafka's.
+    rules = replace(rules, days_ahead=None)
     people: dict[str, Person] = {}
     labels = [
         Label.model_validate_json(outgoing.value)

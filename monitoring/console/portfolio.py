@@ -9,7 +9,6 @@ import msgspec
 
 from monitoring.console.series import Series
 from streams.account.codec import BorrowerState, PartitionClock
-from streams.account.standing import delinquency_bucket
 from streams.contracts.money import MINOR_UNITS
 from streams.contracts.vocabulary import BUCKETS, CLOSED, Strategy
 
@@ -51,7 +50,7 @@ class Portfolio:
             if state.applied_offset < known.applied_offset:
                 return
             self._count(known, -1)
-        bucket = delinquency_bucket(watch.days_past_due) if watch.has_open_loan else CLOSED
+        bucket = watch.bucket
         cell = _CELLS.index((bucket, watch.strategy))
         place = Place(state.partition, offset, state.applied_offset, cell, watch.arrears)
         self._places[borrower_id] = place

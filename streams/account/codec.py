@@ -7,12 +7,18 @@ of a struct with a default, so that state written by an older worker still decod
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from streams.account.decision_state import DecisionState
 from streams.account.loan import Account, Value
 
 CLOCK_PREFIX = "\x00clock/"
+
+
+class RowUnreadableError(RuntimeError):
+    """A row of the table cannot be read. That is no event's fault: the batch has to be read again."""
 
 
 class OutboxEntry(Value, frozen=True, array_like=True):
@@ -43,11 +49,16 @@ class BorrowerState(KnownState, frozen=True, array_like=True):
 
 
 class PartitionClock(Value, frozen=True, array_like=True):
-    """The last business day closed on a partition, and the offset of the tick that closed it."""
+    """The last business day closed on a partition, and the offset of the tick that closed it.
+
+    `closings` are the offset and day of the ticks before and that one, oldest first: a record that is delivered again
+    is judged by the day that was closed before it, not by a later one.
+    """
 
     partition: int
     day: int
     applied_offset: int
+    closings: tuple[tuple[int, int], ...] = ()
 
 
 class _Marked(msgspec.Struct, array_like=True):
@@ -77,6 +88,15 @@ def decode_state(data: bytes) -> BorrowerState:
 def decode_known(row: bytes) -> KnownState:
     """A borrower's encoded state without its outbox, which is most of its bytes."""
     return _known_decoder.decode(row)
+
+
+def look_up(lookup: Callable[[str], bytes | None], key: str) -> KnownState | None:
+    """A borrower's state by a table's own look-up, None where there is no row. Raises `RowUnreadableError`."""
+    try:
+        row = lookup(key)
+        return decode_known(row) if row is not None else None
+    except Exception as error:
+        raise RowUnreadableError(f"a row of the account table cannot be read: {type(error).__name__}") from error
 
 
 def decode_clock(data: bytes) -> PartitionClock:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from streams.account.loan import Value
-from streams.contracts.vocabulary import Segment, Strategy
+from streams.account.standing import delinquency_bucket
+from streams.contracts.vocabulary import CLOSED, Segment, Strategy
 
 
 class Prediction(Value, frozen=True, array_like=True):
@@ -35,3 +36,8 @@ class DecisionState(Value, frozen=True, array_like=True):
     arrears: int = 0
     has_open_loan: bool = True
     segment: Segment | None = None
+
+    @property
+    def bucket(self) -> str:
+        """Where the borrower is counted: the delinquency bucket, or closed without an open loan."""
+        return delinquency_bucket(self.days_past_due) if self.has_open_loan else CLOSED

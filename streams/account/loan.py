@@ -28,7 +28,10 @@ class LedgerEntry(Value, frozen=True, array_like=True, gc=False):
 
 
 class Loan(Value, frozen=True, array_like=True):
-    """One loan: its terms, the payments of the ledger window, and the sums of what is older."""
+    """One loan: its terms, the payments of the ledger window, and the sums of what is older.
+
+    `folded_to` is the day up to which payments were summed up: a payment with an older value date may be in the sum.
+    """
 
     loan_id: str
     opened_day: int
@@ -51,6 +54,7 @@ class Loan(Value, frozen=True, array_like=True):
     closed: str = ""
     closed_day: int = 0
     opened_by: int = 0
+    folded_to: int = 0
 
 
 class Account(Value, frozen=True, array_like=True):

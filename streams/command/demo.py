@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -55,6 +56,8 @@ def run_demo(settings: Settings, config: DemoConfig, own_kafka: bool, console: C
             console.print("starting a local Kafka …")
             broker = stack.enter_context(LocalBroker(workdir / "kafka", port=0))
             settings = settings.model_copy(update={"bootstrap": broker.bootstrap})
+        # Simulated days pass faster than Kafka's, so the worker below is told the same.
+        settings = settings.model_copy(update={"days_ahead": "unlimited"})
         asyncio.run(_Demo(settings, config, workdir, console).run())
 
 
@@ -171,7 +174,11 @@ class _Demo:
         with self._log(command).open("wb") as log:
             # Its own session, so that Ctrl-C reaches this process alone, which then stops the parts in order.
             child = subprocess.Popen(
-                [*arguments, "--metrics-port", str(metrics_port)], stdout=log, stderr=log, start_new_session=True
+                [*arguments, "--metrics-port", str(metrics_port)],
+                env=os.environ | {"RISKMON_DAYS_AHEAD": str(self._settings.days_ahead)},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         try:
             yield child

@@ -7,9 +7,10 @@ them; `RISKMON_CONFIG` names a TOML file. Secrets have no flag: a command line i
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -27,6 +28,7 @@ from streams.contracts.money import MINOR_UNITS
 from streams.contracts.topics import Retention
 from streams.decide import Rules
 from streams.kafka.connection import Connection, SaslMechanism, SecurityProtocol
+from streams.kafka.placement import murmur2_placement
 from streams.strategy import StrategyRules
 
 
@@ -135,6 +137,12 @@ class Settings(BaseSettings):
     ledger_days: int = Field(
         120, ge=90, le=400, description="Older payments are only known as a sum; features look back 90 days."
     )
+    days_ahead: Annotated[int, Field(ge=1, le=366)] | Literal["unlimited"] = Field(
+        2, description="Days that an event or business day may be dated ahead of Kafka's own time stamp; or unlimited."
+    )
+    partitioner: Literal["murmur2", "any"] = Field(
+        "murmur2", description="How producers choose a borrower's partition: as Kafka's own clients do, or in any way."
+    )
     default_dpd: int = Field(90, ge=30, le=365)
     probation_days: int = Field(90, ge=0, le=365)
     materiality_amount: int = Field(100, ge=0, description="Arrears up to this amount do not make a default.")
@@ -204,6 +212,10 @@ class Settings(BaseSettings):
         """How long the topics keep a message that riskmon creates."""
         return Retention(self.events_days, self.actions_days, self.labels_days, self.alerts_days, self.deadletter_days)
 
+    def placement(self, partitions: int) -> Callable[[bytes], int] | None:
+        """On which of so many partitions a borrower's events belong; None where producers choose in their own way."""
+        return murmur2_placement(partitions) if self.partitioner == "murmur2" else None
+
     def rules(self) -> Rules:
         """The domain's settings as the core wants them."""
         return Rules(
@@ -216,6 +228,7 @@ class Settings(BaseSettings):
                 materiality_percent=self.materiality_percent,
             ),
             StrategyRules(self.settlement_from, self.recovery_above, self.relax_margin),
+            None if self.days_ahead == "unlimited" else self.days_ahead,
         )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from streams.contracts.base import Amount, Contract, Identifier, Utc
+from streams.contracts.base import Contract, Identifier, OpenAmount, Utc
 from streams.contracts.vocabulary import Segment, Strategy
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -25,7 +25,10 @@ class Action(Contract):
     """A borrower's strategy changed. `action_id` is the same however often the same input is processed."""
 
     schema_version: Literal[1] = 1
-    action_id: Identifier
+    action_id: Identifier = Field(
+        description="128 bits that no other action has, as hexadecimal digits. Actions decided before version 0.2 have"
+        " ids of another form, partition-offset-checksum; they are sent as they stand and never get a second id."
+    )
     borrower_id: Identifier
     loan_id: Identifier
     previous_strategy: Strategy
@@ -40,7 +43,7 @@ class Action(Contract):
     days_past_due: int
     delinquency_bucket: str
     missed_count: int
-    arrears: Amount
+    arrears: OpenAmount
     segment: Segment | None = Field(
         None, description="Kind of borrower, by the loan that decides the score; the last one known once none is open."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -75,7 +75,26 @@ PositiveAmount = Annotated[
 ]
 
 
-Utc = Annotated[AwareDatetime, AfterValidator(_as_utc)]
+OpenAmount = Annotated[
+    Decimal,
+    Field(ge=0, decimal_places=2, allow_inf_nan=False),
+    PlainNumber(),
+    PlainSerializer(_two_places, return_type=str, when_used="json"),
+]
+"""A sum that riskmon works out itself, of whatever size it may be."""
+
+
+FIRST_DAY, LAST_DAY = date(1900, 1, 1), date(2999, 12, 31)
+"""No loan's life leaves these years; days counted on from them stay far from the ends of the calendar."""
+
+BusinessDate = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
+
+
+Utc = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(1900, 1, 1, tzinfo=UTC), lt=datetime(3000, 1, 1, tzinfo=UTC)),
+    AfterValidator(_as_utc),
+]
 
 
 class Contract(BaseModel):

@@ -6,7 +6,6 @@ contract does not know are refused, so that a misspelt field is an error and not
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal, get_args
 
@@ -17,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from streams.contracts.base import Amount, Contract, Identifier, PlainNumber, PositiveAmount, Utc
+from streams.contracts.base import Amount, BusinessDate, Contract, Identifier, PlainNumber, PositiveAmount, Utc
 
 
 class InvalidEventError(ValueError):
@@ -61,7 +60,7 @@ class Terms(Contract):
     )
     tenure_months: int = Field(ge=1, le=480)
     emi: PositiveAmount = Field(description="Equated monthly instalment.")
-    first_due_date: date
+    first_due_date: BusinessDate
 
 
 class LoanOpened(LoanEvent):
@@ -78,7 +77,7 @@ class PaymentReceived(LoanEvent):
     type: Literal["payment_received"] = "payment_received"
     amount: PositiveAmount
     channel: Literal["direct_debit", "bank_transfer", "card", "cash", "cheque", "upi"]
-    value_date: date = Field(description="The day from which the money counts as paid.")
+    value_date: BusinessDate = Field(description="The day from which the money counts as paid.")
 
 
 class EmiMissed(LoanEvent):
@@ -86,7 +85,7 @@ class EmiMissed(LoanEvent):
 
     type: Literal["emi_missed"] = "emi_missed"
     instalment_number: int = Field(ge=1, le=480)
-    due_date: date
+    due_date: BusinessDate
 
 
 class PaymentReversed(LoanEvent):
@@ -94,7 +93,7 @@ class PaymentReversed(LoanEvent):
 
     type: Literal["payment_reversed"] = "payment_reversed"
     payment_event_id: Identifier
-    payment_value_date: date = Field(description="The value date of the payment that is taken back.")
+    payment_value_date: BusinessDate = Field(description="The value date of the payment that is taken back.")
     reason: Literal["insufficient_funds", "cheque_bounced", "mandate_cancelled", "disputed", "bank_error"]
 
 
@@ -109,7 +108,7 @@ class DayClosed(_Event):
     """The business calendar's tick: this day is over on this partition of the topic."""
 
     type: Literal["day_closed"] = "day_closed"
-    business_date: date
+    business_date: BusinessDate
     partition: int = Field(ge=0)
 
 

@@ -1,10 +1,23 @@
-"""A message as Kafka delivers it, and one that was refused."""
+"""A message as Kafka delivers it, one that was refused, and Kafka's time stamps as times."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from streams.contracts.refusals import RefusalReason
+
+_END_MS = round(datetime(3000, 1, 1, tzinfo=UTC).timestamp() * 1000)
+
+
+def is_plausible(timestamp_ms: int) -> bool:
+    """Whether this can be milliseconds since 1970: microseconds lie far ahead, and a missing time stamp is -1."""
+    return 0 <= timestamp_ms < _END_MS
+
+
+def time_of(timestamp_ms: int) -> datetime:
+    """Kafka's time stamp as a time. Never raises: what is not plausible reads as the nearer end, 1970 or 2999."""
+    return datetime.fromtimestamp(min(max(timestamp_ms, 0), _END_MS - 1) / 1000, UTC)
 
 
 class Record(NamedTuple):

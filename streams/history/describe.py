@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, NamedTuple
 
 from streams.account.codec import BorrowerState
 from streams.account.decision_state import Prediction
 from streams.account.loan import Loan
 from streams.account.rules import AccountRules
-from streams.account.standing import delinquency_bucket, position
+from streams.account.standing import position
 from streams.contracts.actions import Action
 from streams.contracts.events import AccountEvent, EmiMissed, LoanClosed, LoanOpened, PaymentReceived, PaymentReversed
 from streams.contracts.labels import Label
 from streams.contracts.money import MINOR_UNITS
-from streams.contracts.vocabulary import CLOSED
+from streams.contracts.records import time_of
 from streams.history.read import BorrowerHistory
 from streams.history.retell import DayPoint, PastEvent
 from streams.strategy import LABEL_DAYS
@@ -45,7 +45,7 @@ def describe(history: BorrowerHistory, rules: AccountRules) -> Json:
         "score": watch.score if watch.has_open_loan else None,
         "segment": watch.segment.value if watch.segment else None,
         "days_past_due": watch.days_past_due,
-        "delinquency_bucket": delinquency_bucket(watch.days_past_due) if watch.has_open_loan else CLOSED,
+        "delinquency_bucket": watch.bucket,
         "missed_count": sum(loan["missed_count"] for loan in loans),
         "arrears": _money(watch.arrears),
         "loans": loans,
@@ -156,7 +156,7 @@ def _event(past: PastEvent) -> Json:
     event = past.event
     return {
         "offset": past.record.offset,
-        "published_at": datetime.fromtimestamp(past.record.timestamp_ms / 1000, UTC).isoformat(),
+        "published_at": time_of(past.record.timestamp_ms).isoformat(),
         "type": event.type if event else "unreadable",
         "occurred_at": event.occurred_at.isoformat() if event else None,
         "event_id": event.event_id if event else None,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 
+from streams.account.admission import Placement
 from streams.contracts.records import Record
 from streams.decide import BatchResult, Engine, Rules
 from streams.score import ModelSet
@@ -15,10 +16,14 @@ _BATCH = 2000
 
 
 def run_offline(
-    records: Iterable[Record], book: ModelSet, rules: Rules, table: dict[str, bytes]
+    records: Iterable[Record],
+    book: ModelSet,
+    rules: Rules,
+    table: dict[str, bytes],
+    place: Placement | None = None,
 ) -> Iterator[BatchResult]:
     """Process records batch by batch, keeping `table` current; yields what each batch decided."""
-    engine = Engine(rules, table.get)
+    engine = Engine(rules, table.get, place)
     source = iter(records)
     while batch := list(islice(source, _BATCH)):
         yield process_batch(engine, batch, book, table)

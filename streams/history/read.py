@@ -18,7 +18,7 @@ from streams.account.codec import BorrowerState, decode_state
 from streams.contracts.actions import Action
 from streams.contracts.events import LoanOpened
 from streams.contracts.labels import Label
-from streams.contracts.records import Record
+from streams.contracts.records import Record, time_of
 from streams.contracts.topics import ACTIONS, EVENTS, LABELS, changelog_name
 from streams.decide import Rules
 from streams.history.retell import Timeline, retell
@@ -109,7 +109,7 @@ def _timeline(
     # An opening lies before what was searched: the oldest state that is left tells how things stood then.
     oldest = min(rows, key=lambda row: row.applied_offset)
     since = [record.timestamp_ms for record in records if record.offset > oldest.applied_offset]
-    begins = datetime.fromtimestamp(since[0] / 1000, UTC) if since else datetime.now(UTC)
+    begins = time_of(since[0]) if since else datetime.now(UTC)
     return _until(state, retell(borrower_id, records, oldest, rules)), begins
 
 

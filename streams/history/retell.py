@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from streams.account.codec import CLOCK_PREFIX, BorrowerState, PartitionClock, decode_state, encode
 from streams.account.rules import AccountRules
 from streams.account.standing import position
 from streams.contracts.events import AccountEvent, DayClosed, InvalidEventError, decode_event
-from streams.contracts.records import Record
+from streams.contracts.records import Record, time_of
 from streams.decide import BatchResult, Engine, Rules
 from streams.score import ModelSet
 
@@ -60,7 +59,7 @@ def retell(borrower_id: str, records: Sequence[Record], base: BorrowerState | No
         days[base.account.as_of] = _point(base, rules.account)
     events: list[PastEvent] = []
     for record in records:
-        result = engine.process([record], _NO_MODELS, datetime.fromtimestamp(record.timestamp_ms / 1000, UTC))
+        result = engine.process([record], _NO_MODELS, time_of(record.timestamp_ms))
         table.update({key: row for key, (_, row) in result.rows.items() if not key.startswith(CLOCK_PREFIX)})
         if borrower_id in result.rows:
             point = _point(decode_state(table[borrower_id]), rules.account)

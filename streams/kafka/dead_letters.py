@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from aiokafka import ConsumerRecord
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from streams.contracts.events import DayClosed, InvalidEventError, decode_event
 from streams.contracts.labels import Label
-from streams.contracts.records import DeadLetter
+from streams.contracts.records import DeadLetter, time_of
 from streams.contracts.topics import DEADLETTER, EVENTS, LABELS, MAX_MESSAGE_BYTES
 from streams.kafka.admin import partitions_of
 from streams.kafka.connection import Connection
@@ -32,7 +32,6 @@ _KEY_CUT_FROM = "riskmon-key-cut-from-bytes"
 # has made it smaller: Kafka's default, a small message, nothing but reason and origin.
 _MOST_BYTES = (MAX_MESSAGE_BYTES - (64 << 10), 900 << 10, 32 << 10, 0)
 _MOST_DETAIL = 3_000
-_LAST_MOMENT_MS = 253_402_300_799_999
 _MISPLACED = frozenset({"wrong_partition", "key_mismatch"})
 
 
@@ -178,7 +177,7 @@ def filed_letter(message: ConsumerRecord) -> FiledLetter:
     try:
         return FiledLetter(
             offset=message.offset,
-            filed_at=datetime.fromtimestamp(min(max(message.timestamp, 0), _LAST_MOMENT_MS) / 1000, UTC),
+            filed_at=time_of(message.timestamp),
             reason=headers["riskmon-reason"],
             detail=headers["riskmon-detail"],
             topic=headers["riskmon-topic"],

@@ -76,7 +76,7 @@ class Worker:
         self._sink = Sink(settings.kafka)
         self._intake = Intake(4 * settings.batch_records)
         self._offsets = OffsetCommits(self.app, settings.commit_seconds)
-        self._engine = Engine(settings.rules(), self._row)
+        self._engine = Engine(settings.rules(), self._row, settings.placement(partitions))
         self._loading_since: float | None = None
         self._gauges = PartitionGauges(settings.kafka, self._next_offset)
         feed = ModelFeed(settings.kafka, book, settings.snapshot_move)

@@ -10,7 +10,9 @@ from streams.contracts.records import DeadLetter
 from streams.contracts.topics import ACTIONS, DEADLETTER, EVENTS, changelog_name
 from streams.decide import Rules
 from streams.history.offline import run_offline
+from streams.kafka.admin import partitions_of
 from streams.kafka.connection import Connection
+from streams.kafka.placement import murmur2_placement
 from streams.score import ModelSet
 from tests.support.processes import read_all, read_messages
 
@@ -20,7 +22,8 @@ async def assert_as_uninterrupted(kafka: Connection, model: Path) -> tuple[dict[
     expected: dict[str, bytes] = {}
     served = store.load(model)
     book = ModelSet(served.forest, served.segmenter)
-    results = list(run_offline(await read_all(kafka, EVENTS), book, Rules(), expected))
+    place = murmur2_placement(len(await partitions_of(kafka, EVENTS)))
+    results = list(run_offline(await read_all(kafka, EVENTS), book, Rules(), expected, place))
     await _assert_states(kafka, expected)
     sent = await _actions_by_id(kafka)
     decided = {action.action_id: _undated(action) for result in results for action in result.actions}

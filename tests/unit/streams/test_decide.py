@@ -1,106 +1,52 @@
 """The engine without Kafka: counts add up, batches do not matter, and a crash anywhere repairs itself."""
 
-import time
-import zlib
 from collections import Counter
-from collections.abc import Iterable
-from datetime import UTC, datetime
 from random import Random
 
-import numpy as np
 import pytest
-from sklearn.ensemble import RandomForestClassifier
 
-from models.serving.forest import Calibration, Forest
-from models.serving.segments import Segmenter
 from producers.faults import MALFORMED_KINDS, FaultConfig, FaultTally
-from producers.publisher import simulated_records
-from producers.simulator.simulate import SimulationConfig
-from streams.account.codec import BorrowerState, decode_clock, decode_state
+from streams.account.codec import decode_state
 from streams.contracts.actions import Action
-from streams.contracts.feature_names import FEATURE_NAMES
+from streams.contracts.events import LoanEvent
 from streams.contracts.labels import Label
 from streams.contracts.records import Record
 from streams.contracts.vocabulary import Segment
-from streams.decide import BatchResult, Engine, Rules
-from streams.history.offline import number_offsets
+from streams.decide import Rules
+from streams.kafka.placement import murmur2_placement
 from streams.score import ModelSet
-from tests.support.factories import closed, opened, payment, tick
+from streams.strategy import SEVERITY
+from tests.support.engine import (
+    NOW,
+    PARTITIONS,
+    Run,
+    in_batches,
+    lived_day_by_day,
+    record,
+    records_of,
+    simulated,
+    stamp,
+)
+from tests.support.factories import closed, day, opened, payment, tick
 
-NOW = datetime.now(UTC)
-PARTITIONS = 2
-
-
-@pytest.fixture(scope="module")
-def book() -> ModelSet:
-    """A real, small forest: risk rises with days past due."""
-    draw = np.random.default_rng(5)
-    rows = draw.random((600, len(FEATURE_NAMES))) * 40
-    risky = rows[:, 0] + draw.normal(0, 6, 600) > 20
-    classifier = RandomForestClassifier(15, max_depth=6, random_state=1).fit(rows, risky)
-    forest = Forest.from_sklearn(classifier, FEATURE_NAMES, Calibration(), "test")
-    # Two segments, parted at 15 days past due.
-    centres = np.array([[0, 0, 0, 0, 0], [0, 0, 0, 0, 30.0]])
-    names = (Segment.BALANCED, Segment.HIGH_LOAN_HIGHER_RISK)
-    return ModelSet(forest, Segmenter(np.zeros(5), np.array([1e9, 1e9, 1e9, 1e9, 1]), centres, names))
-
-
-def simulated(faults: FaultConfig, tally: FaultTally) -> list[Record]:
-    config = SimulationConfig(borrowers=60, days=150, seed=3, partitions=PARTITIONS)
-    return list(
-        number_offsets(
-            simulated_records(config, faults, tally), lambda key: zlib.crc32(key) % PARTITIONS, int(time.time() * 1000)
-        )
-    )
+# So that Kafka's time stamps do not hold up the calendar, as in the year of an operator who catches up.
+LENIENT = Rules(days_ahead=30)
 
 
 @pytest.fixture(scope="module")
 def records() -> list[Record]:
-    return simulated(FaultConfig(duplicates=0.05, disorder=0.05, malformed=0.03), FaultTally())
-
-
-def in_batches(records: list[Record], size: int) -> Iterable[list[Record]]:
-    return (records[at : at + size] for at in range(0, len(records), size))
-
-
-class Run:
-    """An engine with a dict as its table, and what it sent."""
-
-    def __init__(self, book: ModelSet) -> None:
-        self.book = book
-        self.table: dict[str, bytes] = {}
-        self.sent: list[tuple[int, str, bytes]] = []
-        self.engine = Engine(Rules(), self.table.get)
-
-    def take(self, batch: list[Record]) -> BatchResult:
-        result = self.engine.process(batch, self.book, NOW)
-        self.table.update({key: row for key, (_, row) in result.rows.items()})
-        self.send(result)
-        return result
-
-    def send(self, result: BatchResult) -> None:
-        self.sent.extend((partition, each.kind, each.value) for partition, each in result.outgoing)
-
-    def recover(self) -> None:
-        self.engine = Engine(Rules(), self.table.get)
-        self.engine.load(
-            [decode_state(row) for key, row in self.table.items() if not key.startswith("\x00")],
-            [decode_clock(row) for key, row in self.table.items() if key.startswith("\x00")],
-            {},
-        )
-
-    def states(self) -> dict[str, tuple[object, ...]]:
-        def facts(state: BorrowerState) -> tuple[object, ...]:
-            return state.account, state.watch, state.partition, state.applied_offset
-
-        return {key: facts(decode_state(row)) for key, row in self.table.items() if not key.startswith("\x00")}
+    """Published day by day, with some payments that are dated ahead of their day and so refused."""
+    return lived_day_by_day(
+        simulated(FaultConfig(duplicates=0.05, disorder=0.05, malformed=0.03), FaultTally()), early=9
+    )
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(book: ModelSet, records: list[Record]) -> Run:
-    run = Run(book)
+    run = Run(book, LENIENT)
     for batch in in_batches(records, 50):
         run.take(batch)
+    assert sum(reason == "future_date" for *_, reason, _ in run.refused) > 10
     return run
 
 
@@ -118,8 +64,11 @@ def test_every_record_ends_somewhere_and_faults_are_told_apart(book: ModelSet) -
 
 
 def test_the_simulation_raises_and_relaxes_strategies(uninterrupted: Run) -> None:
-    kinds = {kind for _, kind, _ in uninterrupted.sent}
-    assert kinds == {"action", "label"}
+    actions = [Action.model_validate_json(value) for _, kind, value in uninterrupted.sent if kind == "action"]
+    changes = Counter(SEVERITY[each.strategy] - SEVERITY[each.previous_strategy] for each in actions if each.score)
+    assert sum(count for change, count in changes.items() if change > 0) > 5
+    assert sum(count for change, count in changes.items() if change < 0) > 5
+    assert changes[0] == 0
 
 
 def test_segments_follow_the_days_past_due_in_actions_and_counts(uninterrupted: Run) -> None:
@@ -137,11 +86,12 @@ def test_segments_follow_the_days_past_due_in_actions_and_counts(uninterrupted: 
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 def test_batch_boundaries_do_not_matter(book: ModelSet, records: list[Record], uninterrupted: Run, size: int) -> None:
-    run = Run(book)
+    run = Run(book, LENIENT)
     for batch in in_batches(records, size):
         run.take(batch)
     assert run.states() == uninterrupted.states()
     assert sorted(run.sent) == sorted(uninterrupted.sent)
+    assert run.refused == uninterrupted.refused
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -149,7 +99,7 @@ def test_a_crash_between_any_two_writes_loses_and_doubles_nothing(
     book: ModelSet, records: list[Record], uninterrupted: Run, seed: int
 ) -> None:
     draw = Random(seed)
-    run = Run(book)
+    run = Run(book, LENIENT)
     at = committed = crashes = 0
     while at < len(records):
         # A batch that is read again seldom ends where it ended before: old records and new ones share it.
@@ -157,6 +107,7 @@ def test_a_crash_between_any_two_writes_loses_and_doubles_nothing(
         if crashes < 40 and draw.random() < 0.4:
             crashes += 1
             result = run.engine.process(batch, book, NOW)
+            run.refuse(result)
             written = [key for key in result.rows if draw.random() < draw.choice((0.0, 0.5, 1.0))]
             run.table.update({key: result.rows[key][1] for key in written})
             if len(written) == len(result.rows):
@@ -173,6 +124,8 @@ def test_a_crash_between_any_two_writes_loses_and_doubles_nothing(
     assert run.states() == uninterrupted.states()
     # Repeats are allowed, and byte for byte the same; nothing is missing and nothing is new.
     assert set(run.sent) == set(uninterrupted.sent)
+    # A record that was refused once is never applied: it is judged by the day that was closed before it.
+    assert set(run.refused) == set(uninterrupted.refused)
 
 
 def test_labels_are_written_as_their_model_would_write_them(uninterrupted: Run) -> None:
@@ -189,10 +142,6 @@ def test_labels_leave_in_the_order_by_which_the_learner_tells_repeats(uninterrup
         orders = [label.order for label in labels]
         assert orders == sorted(orders)
         assert len(set(orders)) == len(orders) > 10
-
-
-def record(offset: int, key: bytes | None, value: bytes, partition: int = 0) -> Record:
-    return Record(partition, offset, key, value, int(time.time() * 1000))
 
 
 @pytest.mark.parametrize(
@@ -251,3 +200,70 @@ def test_rolls_lead_from_where_borrowers_began_to_where_the_portfolio_stands(boo
         stands[bucket] -= count
     # All 60 borrowers began as current; what rolled away from there is where it is found now.
     assert {bucket: count for bucket, count in stands.items() if count} == {"current": -60}
+
+
+def dead(run: Run) -> list[tuple[int, str]]:
+    return [(offset, reason) for _, offset, _, reason, _ in run.refused]
+
+
+@pytest.mark.parametrize("recovers", [False, True])
+def test_an_event_of_a_known_borrower_on_another_partition_is_refused_and_not_taken_for_redelivered(
+    book: ModelSet, recovers: bool
+) -> None:
+    run = Run(book)
+    run.take(records_of(opened(), tick(1), tick(2)))
+    if recovers:
+        run.recover()
+    result = run.take([record(0, b"B1", payment(31).to_json(), partition=1)])
+    assert dead(run) == [(0, "wrong_partition")]
+    assert (result.redelivered, result.applied.total()) == (0, 0)
+    assert decode_state(run.table["B1"]).account.loans[0].ledger == ()
+
+
+def test_where_the_partitioner_is_known_an_unknown_borrower_is_refused_as_well(book: ModelSet) -> None:
+    run = Run(book, place=murmur2_placement(4))
+    homes = {f"B{n}": murmur2_placement(4)(f"B{n}".encode()) for n in range(40)}
+    for borrower_id, home in homes.items():
+        for partition in range(4):
+            run.take([record(0, borrower_id.encode(), opened("L1", borrower_id).to_json(), partition)])
+            assert (borrower_id in run.table) == (partition >= home)
+    assert {reason for *_, reason, _ in run.refused} == {"wrong_partition"}
+    assert len(run.refused) == 40 * 3
+
+
+def test_a_looping_producer_cannot_walk_the_calendar_into_the_years_to_come(book: ModelSet) -> None:
+    run, walked = Run(book), Run(book, Rules(days_ahead=None))
+    published = stamp(day(10))
+    ticks = [Record(0, n, None, tick(n).to_json(), published) for n in range(1000)]
+    for each in (run, walked):
+        each.take(ticks)
+        each.take([Record(0, 1000, b"B1", opened().to_json(), published)])
+    assert run.engine.memory.clock(0).day == day(12).toordinal()
+    assert [reason for _, reason in dead(run)] == ["future_date"] * (999 - 12)
+    assert walked.engine.memory.clock(0).day == day(999).toordinal()
+    assert "B1" in run.table
+
+
+def test_a_tick_that_comes_late_is_taken(book: ModelSet) -> None:
+    run = Run(book)
+    run.take([Record(0, n, None, tick(n).to_json(), stamp(day(500 + n))) for n in range(5)])
+    assert run.refused == []
+    assert run.engine.memory.clock(0).day == day(4).toordinal()
+
+
+def test_a_tick_that_was_refused_closes_no_day_when_it_is_delivered_again(book: ModelSet) -> None:
+    told = [(opened(), 0), (tick(0), 0), (tick(40), 0), (tick(1), 1), (tick(2), 2)]
+    records = [
+        Record(0, at, b"B1" if isinstance(event, LoanEvent) else None, event.to_json(), stamp(day(published)))
+        for at, (event, published) in enumerate(told)
+    ]
+    run, again = Run(book), Run(book)
+    run.take(records)
+    assert dead(run) == [(2, "future_date")]
+    # A crash after the clock's row and before the borrower's: all is delivered again.
+    result = again.engine.process(records, book, NOW)
+    again.table["\x00clock/0"] = result.rows["\x00clock/0"][1]
+    again.recover()
+    again.take(records)
+    assert again.states() == run.states()
+    assert dead(again) == dead(run)

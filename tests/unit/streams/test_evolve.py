@@ -1,17 +1,19 @@
 """The account rules, against hand-worked cases and an independent recomputation."""
 
+from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from streams.account.codec import BorrowerState, decode_state, encode
 from streams.account.decision_state import DecisionState
 from streams.account.loan import Account
-from streams.account.rules import AccountRules
-from streams.account.standing import delinquency_bucket, outstanding_principal, position
+from streams.account.rules import MAX_FOLDED_MINOR, AccountRules
+from streams.account.standing import position, total_paid
 from streams.contracts.events import AccountEvent, LoanEvent, PaymentReceived, PaymentReversed
 from streams.contracts.refusals import EventRefusedError
 from streams.contracts.vocabulary import LoanStatus
@@ -106,18 +108,6 @@ def test_a_payment_older_than_the_ledger_is_refused_not_guessed() -> None:
 def test_an_event_before_any_loan_is_refused() -> None:
     with pytest.raises(EventRefusedError, match="no loan L1"):
         apply(payment(31), None, RULES)
-
-
-@pytest.mark.parametrize(("dpd", "bucket"), [(0, "current"), (1, "1-29"), (29, "1-29"), (30, "30-59"), (90, "90+")])
-def test_buckets(dpd: int, bucket: str) -> None:
-    assert delinquency_bucket(dpd) == bucket
-
-
-def test_outstanding_principal_follows_the_annuity() -> None:
-    balance = Decimal(100_000)
-    for paid in range(13):
-        assert abs(outstanding_principal(100_000, 8_885, 120_000, paid) - balance) <= 1
-        balance = max(balance * Decimal("1.01") - 8_885, Decimal(0))
 
 
 def test_state_does_not_grow_with_the_age_of_the_loan() -> None:
@@ -215,3 +205,58 @@ def test_a_duplicate_gives_back_the_very_same_account() -> None:
     account = account_of(opened(), payment(31))
     assert apply(payment(31), account, RULES) is account
     assert apply(opened(), account, AccountRules()) is account
+
+
+def paid_in(account: Account) -> int:
+    return sum(total_paid(loan) for loan in account.loans)
+
+
+windows = st.lists(
+    st.tuples(
+        st.integers(0, 400),  # the day on which it comes
+        st.integers(0, 220),  # how many days before that its value date lies
+        st.integers(1, 90_000),  # cents
+        st.sampled_from([60, 120, 200, 400]),  # the setting of that day
+    ),
+    min_size=2,
+    max_size=25,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(windows, st.data())
+def test_no_payment_counts_twice_whatever_becomes_of_the_ledger_window(
+    told: list[tuple[int, int, int, int]], data: st.DataObject
+) -> None:
+    account = account_of(opened(tenure=12))
+    counted: dict[str, int] = {}
+    events: list[PaymentReceived] = []
+    for number, (comes, before, cents, ledger_days) in enumerate(sorted(told)):
+        rules = AccountRules(ledger_days=ledger_days)
+        account = close_day(account, day(comes).toordinal(), rules)
+        events.append(payment(max(comes - before, 0), Decimal(cents) / 100, f"pay-{number}", comes))
+        for event in (events[-1], data.draw(st.sampled_from(events))):
+            # What lies before the window, or before what was summed up, is refused and does not count.
+            with suppress(EventRefusedError):
+                account = apply(event, account, rules)
+                counted[event.event_id] = int(event.amount * 100)
+    assert paid_in(account) == sum(counted.values())
+
+
+@pytest.mark.parametrize("knows_horizon", [True, False])
+def test_a_late_duplicate_does_not_count_twice_under_a_longer_window(knows_horizon: bool) -> None:
+    account = close_day(account_of(opened(), payment(31)), day(170).toordinal(), RULES)
+    if not knows_horizon:  # folded by a version that did not keep it
+        account = replace(account, loans=tuple(replace(loan, folded_to=0) for loan in account.loans))
+    with pytest.raises(EventRefusedError) as refusal:
+        apply(payment(31), account, AccountRules(ledger_days=200))
+    assert refusal.value.reason == "too_late"
+    assert paid_in(apply(payment(60, arrives=171), account, AccountRules(ledger_days=200))) == 1000_00
+
+
+def test_payments_add_up_to_no_more_than_a_row_can_hold() -> None:
+    account = account_of(opened())
+    loans = tuple(replace(loan, folded_paid=MAX_FOLDED_MINOR + 1) for loan in account.loans)
+    with pytest.raises(EventRefusedError) as refusal:
+        apply(payment(31), replace(account, loans=loans), RULES)
+    assert refusal.value.reason == "ledger_full"

@@ -10,8 +10,12 @@ from models.serving.contenders import RECIPES
 from models.serving.forest import Calibration, Forest
 from models.serving.linear import LinearScorer
 from streams.contracts.feature_names import FEATURE_NAMES, NOTEBOOK_FEATURE_NAMES, ROW_NAMES, columns
+from streams.features import open_loans
 from streams.score import ModelSet, OnlineModels
 from tests.support.contenders import DATA, WIDTH, taught
+from tests.support.factories import RULES, account_of, opened
+
+LOANS = open_loans(account_of(opened(), opened("L2", first_due=60)), RULES)
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +78,16 @@ def test_the_online_models_own_causes_show_when_it_carries_the_score(model_sets:
     assert np.argsort(by_online[:WIDTH]).tolist() == np.argsort(expected).tolist()
     assert by_online[WIDTH:] == [0.0] * 3
     assert max(zip(by_forest, ROW_NAMES, strict=True)) != max(zip(by_online, ROW_NAMES, strict=True))
+
+
+def test_loans_keep_their_order_and_their_scores(book: ModelSet) -> None:
+    together = list(book.score_loans(LOANS))
+    assert [each.loan.loan_id for each in together] == ["L1", "L2"]
+    assert together == [score for loan in LOANS for score in book.score_loans([loan])]
+    assert list(book.score_loans([])) == []
+
+
+def test_without_a_forest_nothing_is_known() -> None:
+    (first, _) = ModelSet(None).score_loans(LOANS)
+    assert (first.p_forest, first.p_online, first.p_blend, first.segment) == (0, 0, 0, None)
+    assert ModelSet(None).versions == ("none", 0)
