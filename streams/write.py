@@ -117,11 +117,12 @@ class Changelog:
             await self.write(rows)
 
     async def look(self, ends: Mapping[int, int]) -> None:
-        """Take in what others have written up to these ends, while no write of this worker is under way.
+        """Take in what others have written to claimed partitions up to these ends, while no write is under way.
 
         Raises `OwnershipLostError` if any of it counts.
         """
-        await self._take_in({number: end for number, end in ends.items() if end > self._table.next_offset(number)}, {})
+        further = {no: end for no, end in ends.items() if no in self._claims and end > self._table.next_offset(no)}
+        await self._take_in(further, {})
 
     async def _take_in(self, ends: Mapping[int, int], own: Mapping[int, Sequence[LogRecord]]) -> None:
         """Take in the log up to these ends; `own` are the records that were just written there."""

@@ -80,7 +80,7 @@ class Worker:
         self._loading_since: float | None = None
         self._gauges = PartitionGauges(settings.kafka, self._next_offset)
         feed = ModelFeed(settings.kafka, book, settings.snapshot_move)
-        membership = Membership(self.app)
+        self._membership = membership = Membership(self.app)
         log = KafkaLog(settings.kafka, self._table.changelog_topic_name, self._sink)
         changelog = Changelog(self._table.changelog_topic_name, owner_name(), log, self._table)
         self._recovery = Recovery(
@@ -157,6 +157,7 @@ class Worker:
         self.app.intake, self.app.finish, self.app.on_crash = self._intake, self._stop, self._on_crash
         self.app.topics.add(self.app.topic(EVENTS))
         self.app.on_partitions_revoked.connect(self._on_revoked)
+        self.app.on_partitions_assigned.connect(self._on_assigned)
         self.app.task(self._loop.run)
         self.app.task(self._offsets.commit_now_and_then)
         if self._settings.online:
@@ -201,11 +202,17 @@ class Worker:
 
     async def _on_revoked(self, *_: Any, **__: Any) -> None:
         """Let the batch in flight end, commit it, and take no other until the state is loaded anew."""
+        self._membership.changed()
         await self._loop.close()
         await self._offsets.commit(COMMIT_SECONDS)
         self._offsets.forget()
         self._intake.clear()
         self._gauges.lost()
+
+    async def _on_assigned(self, *_: Any, **__: Any) -> None:
+        """Wait for these partitions' recovery: one that was under way may have ended since the revocation."""
+        self._membership.changed()
+        self._loop.is_open = False
 
     async def _stop(self) -> None:
         """The same before Faust stops, each wait with a bound."""

@@ -65,12 +65,12 @@ class Membership:
 
     def __init__(self, app: Any) -> None:
         self._app = app
+        # Counts whenever partitions are revoked or assigned: Faust ends a recovery also after its partitions are gone.
+        self.era = 0
 
-    @property
-    def generation(self) -> int:
-        """The generation of the group that this worker knows."""
-        generation: int = self._app.consumer_generation_id
-        return generation
+    def changed(self) -> None:
+        """Partitions were revoked or assigned: what is being loaded is not to be worked on."""
+        self.era += 1
 
     def owned(self) -> set[int]:
         """The partitions that were given to this worker last."""

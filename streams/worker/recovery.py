@@ -58,27 +58,28 @@ class Recovery:
         # Faust resumes the events' partitions after this and only then seeks their committed offsets, with its fetcher
         # running: what is fetched in between is lost or never committed (faust-streaming issue 596). It sets the
         # flow going again itself, once it has sought.
+        era = self._membership.era
         self._app.consumer.stop_flow()
         if self._settings.online:
             await self._feed.catch_up()
         async with loop.lock:
-            await self._load(loop, await self._committed())
+            await self._load(loop, await self._committed(), era)
 
     async def reload(self, loop: BatchLoop) -> None:
         """Load anew what the changelog holds, if the group still counts on this worker; else wait for a rebalance."""
-        generation = self._membership.generation
+        era = self._membership.era
         while True:
             try:
                 async with loop.lock:
-                    if loop.is_open or generation != self._membership.generation:
+                    if loop.is_open or era != self._membership.era:
                         return
                     committed = await self._committed()
                     owned = self._membership.owned()
                     if not await self._membership.confirms({p: o for p, o in committed.items() if p in owned}):
                         _log.warning("the group has given this worker up; it waits for its next partitions")
                         return
-                    await self._load(loop, committed)
-                if generation == self._membership.generation:
+                    await self._load(loop, committed, era)
+                if era == self._membership.era:
                     self._app.consumer.resume_flow()
                 return
             except KafkaError as error:
@@ -89,7 +90,7 @@ class Recovery:
         found = await committed_offsets(self._settings.kafka, self._settings.application, EVENTS)
         return {tp.partition: offset for tp, offset in found.items()}
 
-    async def _load(self, loop: BatchLoop, committed: dict[int, int]) -> None:
+    async def _load(self, loop: BatchLoop, committed: dict[int, int], era: int) -> None:
         await loop.written()
         owned = self._membership.owned()
         try:
@@ -108,6 +109,9 @@ class Recovery:
             committed,
         )
         await self._changelog.heal()
+        if era != self._membership.era:
+            _log.info("the partitions were given away meanwhile; what comes instead is loaded anew")
+            return
         loop.open()
         self._gauges.recovered(owned, self._engine)
 
