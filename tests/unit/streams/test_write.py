@@ -270,3 +270,12 @@ async def test_a_batch_is_written_in_its_order_and_nothing_is_sent_of_one_that_d
     with pytest.raises(OwnershipLostError):
         await writer.write(decided(), {0: range(5, 7)})
     assert sent.steps == ["riskmon.deadletter@3"]
+
+
+async def test_what_is_not_claimed_is_not_looked_at() -> None:
+    """A worker in a recovery, or one that has lost a partition, waits to be loaded."""
+    broker = Broker()
+    await (await Member(broker, "owner").own()).put((b"B1", b"1"))
+    newcomer = Member(broker, "newcomer")
+    await newcomer.changelog.look({0: len(broker.records)})
+    assert newcomer.table.rows == {}
