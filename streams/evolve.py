@@ -18,10 +18,8 @@ from streams.account.loan import Account, LedgerEntry, Loan, digest
 from streams.account.rules import (
     MAX_DAYS_TO_FIRST_DUE,
     MAX_FOLDED_MINOR,
-    MAX_LOAN_MINOR,
     MAX_LOANS,
     MAX_REMEMBERED,
-    MAX_TIMES_PRINCIPAL,
     AccountRules,
 )
 from streams.account.standing import Standing, decided, missed_among, outstanding_principal, standing, total_paid
@@ -33,9 +31,9 @@ from streams.contracts.events import (
     LoanOpened,
     PaymentReceived,
     PaymentReversed,
-    Terms,
+    terms_problem,
 )
-from streams.contracts.money import MINOR_UNITS, to_minor
+from streams.contracts.money import to_minor
 from streams.contracts.refusals import EventRefusedError
 from streams.contracts.vocabulary import LoanStatus
 
@@ -127,7 +125,8 @@ def _open(event: LoanOpened, known: tuple[Loan, ...], opened: int, name: int) ->
         raise EventRefusedError(
             "bad_terms", f"terms.first_due_date: not within {MAX_DAYS_TO_FIRST_DUE} days after the loan was opened"
         )
-    _check_amounts(terms)
+    if problem := terms_problem(terms):
+        raise EventRefusedError("bad_terms", f"terms.emi: {problem}")
     return Loan(
         loan_id=event.loan_id,
         opened_day=opened,
@@ -142,18 +141,6 @@ def _open(event: LoanOpened, known: tuple[Loan, ...], opened: int, name: int) ->
         status_since=opened,
         opened_by=name,
     )
-
-
-def _check_amounts(terms: Terms) -> None:
-    owed = to_minor(terms.emi) * terms.tenure_months
-    if owed > MAX_LOAN_MINOR:
-        raise EventRefusedError(
-            "bad_terms", f"terms.emi: all instalments together are more than {MAX_LOAN_MINOR // MINOR_UNITS}"
-        )
-    if owed > MAX_TIMES_PRINCIPAL * to_minor(terms.principal):
-        raise EventRefusedError(
-            "bad_terms", f"terms.emi: all instalments together are more than {MAX_TIMES_PRINCIPAL} times the principal"
-        )
 
 
 def _change(event: ChangeEvent, account: Account, rules: AccountRules, name: int) -> tuple[Loan, ...]:

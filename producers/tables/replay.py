@@ -13,8 +13,18 @@ from pydantic import ValidationError
 
 from producers.faults import OutgoingRecord
 from producers.tables.check import Fault, shown
+from streams.contracts.base import FIRST_DAY, LAST_DAY
 from streams.contracts.due_dates import due_day, instalments_due_before
-from streams.contracts.events import DayClosed, EmiMissed, LoanEvent, LoanOpened, PaymentReceived, Profile, Terms
+from streams.contracts.events import (
+    DayClosed,
+    EmiMissed,
+    LoanEvent,
+    LoanOpened,
+    PaymentReceived,
+    Profile,
+    Terms,
+    terms_problem,
+)
 
 _EMPLOYMENT = {"salaried": "salaried", "self-employed": "self_employed", "self_employed": "self_employed"}
 # A missed instalment that was caught up is paid so many days after its grace.
@@ -89,7 +99,9 @@ def plan_replay(rows: pd.DataFrame, as_of: date, partitions: int, grace_days: in
             refused.append(Fault(int(number), shown(row["Borrower_ID"]), row_problem(error)))
     events.sort(key=lambda event: event.occurred_at)
     records = [OutgoingRecord(None, event.borrower_id.encode(), event.to_json()) for event in events]
-    return ReplayPlan(records + [_tick(as_of, partition) for partition in range(partitions)], refused)
+    # Without events there is nothing that the day's close could change.
+    ticks = [_tick(as_of, partition) for partition in range(partitions)] if events else []
+    return ReplayPlan(records + ticks, refused)
 
 
 def table_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -119,6 +131,8 @@ def _events(row: dict[str, Any], as_of: date, grace_days: int) -> list[LoanEvent
     """One borrower's loan from its opening to `as_of`: all paid on time but the row's missed instalments."""
     if len(str(row["Borrower_ID"])) > _MAX_ID:
         raise ContradictionError(f"Borrower_ID: longer than {_MAX_ID} characters, which leaves no room in event ids")
+    if not FIRST_DAY <= as_of <= LAST_DAY:
+        raise ContradictionError(f"the table's day {as_of} lies outside the years {FIRST_DAY.year} to {LAST_DAY.year}")
     history = _history(row, as_of.toordinal(), grace_days)
     loan_id = f"{row['Borrower_ID']}-loan"
     names = {"borrower_id": str(row["Borrower_ID"]), "loan_id": loan_id}
@@ -129,6 +143,8 @@ def _events(row: dict[str, Any], as_of: date, grace_days: int) -> list[LoanEvent
         profile=profile(row),
         terms=terms(row, history.first_due),
     )
+    if problem := terms_problem(opened.terms):
+        raise ContradictionError(f"Monthly_EMI, Loan_Tenure, Loan_Amount: {problem}")
     missed = [
         EmiMissed(
             **names,

@@ -15,14 +15,6 @@ MAX_LOANS = 8
 MAX_DAYS_TO_FIRST_DUE = 400
 
 
-MAX_LOAN_MINOR = 10**14 - 1
-"""The largest amount that a contract holds: all instalments of a loan together stay below it."""
-
-
-MAX_TIMES_PRINCIPAL = 100
-"""All instalments together are at most this many times the principal; 480 months at 100 % a year make it 40."""
-
-
 MAX_FOLDED_MINOR = 10**18
 """Payments summed up beyond this are more than a state can hold."""
 

@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from streams.contracts.base import Amount, BusinessDate, Contract, Identifier, PlainNumber, PositiveAmount, Utc
+from streams.contracts.money import MINOR_UNITS, to_minor
 
 
 class InvalidEventError(ValueError):
@@ -61,6 +62,24 @@ class Terms(Contract):
     tenure_months: int = Field(ge=1, le=480)
     emi: PositiveAmount = Field(description="Equated monthly instalment.")
     first_due_date: BusinessDate
+
+
+MAX_LOAN_MINOR = 10**14 - 1
+"""The largest amount that a contract holds: all instalments of a loan together stay below it."""
+
+
+MAX_TIMES_PRINCIPAL = 100
+"""All instalments together are at most this many times the principal; 480 months at 100 % a year make it 40."""
+
+
+def terms_problem(terms: Terms) -> str | None:
+    """What makes these terms impossible although each of them is valid; None if nothing does."""
+    owed = to_minor(terms.emi) * terms.tenure_months
+    if owed > MAX_LOAN_MINOR:
+        return f"all instalments together are more than {MAX_LOAN_MINOR // MINOR_UNITS}"
+    if owed > MAX_TIMES_PRINCIPAL * to_minor(terms.principal):
+        return f"all instalments together are more than {MAX_TIMES_PRINCIPAL} times the principal"
+    return None
 
 
 class LoanOpened(LoanEvent):

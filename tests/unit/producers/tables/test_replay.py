@@ -69,6 +69,8 @@ def test_state_equals_the_row(as_of: date, grace: int) -> None:
         ({"Monthly_EMI": 0.0}, "^Monthly_EMI: Input should be greater"),
         ({"Borrower_ID": "B" * 49}, "^Borrower_ID: longer than 48"),
         ({"Interest_Rate": 101}, "^Interest_Rate: "),
+        ({"Monthly_EMI": 99_999_999_999.99}, "^Monthly_EMI, Loan_Tenure, Loan_Amount: all instalments together"),
+        ({"Loan_Amount": 1}, "^Monthly_EMI, Loan_Tenure, Loan_Amount: .* 100 times the principal"),
     ],
 )
 def test_a_row_no_history_leads_to_is_refused_naming_row_and_column(change: dict[str, object], reason: str) -> None:

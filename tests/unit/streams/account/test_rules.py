@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from streams.account.rules import MAX_FOLDED_MINOR, MAX_LOAN_MINOR, MAX_REMEMBERED, AccountRules
-from streams.contracts.events import Terms
+from streams.account.rules import MAX_FOLDED_MINOR, MAX_REMEMBERED, AccountRules
+from streams.contracts.events import MAX_LOAN_MINOR, Terms
 from streams.contracts.money import MINOR_UNITS
 from tests.support.factories import day
 
