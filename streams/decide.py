@@ -92,6 +92,7 @@ class _Partition:
     clock: PartitionClock
     wakes: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     unsent: list[OutboxEntry] = field(default_factory=list)
+    is_clock_new: bool = False
 
     def wake_on(self, day: int, borrower_id: str) -> None:
         if day:
@@ -144,6 +145,13 @@ class Engine:
         if number not in self._partitions:
             self._partitions[number] = _Partition(PartitionClock(number, 0, -1))
         return self._partitions[number]
+
+    def pin_topic(self, number: int, topic_id: str) -> None:
+        """Note which topic a partition's offsets count: it is written with the next batch there."""
+        partition = self.partition(number)
+        if partition.clock.topic_id != topic_id:
+            partition.clock = msgspec.structs.replace(partition.clock, topic_id=topic_id)
+            partition.is_clock_new = True
 
     def schedule(self, partition: int, account: Account) -> None:
         """Note the day on which a tick must look at this account again."""
@@ -228,6 +236,9 @@ class Batch:
             partition = self._engine.partition(number)
             again = [each for each in partition.unsent if first <= each.offset <= last]
             partition.unsent = [each for each in partition.unsent if each.offset > last]
+            if partition.is_clock_new:
+                partition.is_clock_new = False
+                self._ticked.add(number)
             self.result.outgoing.extend((number, _message(number, each)) for each in again)
             # The borrower's next row may be written before these are sent: it must hold them as well.
             for each in again:
@@ -235,6 +246,8 @@ class Batch:
 
     def _take(self, record: Record) -> None:
         if record.value is None:
+            if record.unreadable:
+                raise EventRefusedError(*record.unreadable)
             raise InvalidEventError("message: empty value")
         event = decode_event(record.value)
         self._check_date(event, record)
@@ -280,7 +293,8 @@ class Batch:
             return
         else:
             self.result.applied[event.type] += 1
-            self._engine.partition(record.partition).clock = PartitionClock(record.partition, day, record.offset)
+            clock = msgspec.structs.replace(clock, day=day, applied_offset=record.offset)
+            self._engine.partition(record.partition).clock = clock
             self._ticked.add(record.partition)
         for borrower_id in self._engine.partition(record.partition).waking(day):
             self._waking.append(partial(self._wake, borrower_id, day, record, event))

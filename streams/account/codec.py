@@ -43,11 +43,15 @@ class BorrowerState(KnownState, frozen=True, array_like=True):
 
 
 class PartitionClock(Value, frozen=True, array_like=True):
-    """The last business day closed on a partition, and the offset of the tick that closed it."""
+    """The last business day closed on a partition, and the offset of the tick that closed it.
+
+    `topic_id` is Kafka's of the events topic whose offsets the partition's rows count; empty where it is not known.
+    """
 
     partition: int
     day: int
     applied_offset: int
+    topic_id: str = ""
 
 
 class _Marked(msgspec.Struct, array_like=True):
@@ -82,6 +86,12 @@ def decode_known(row: bytes) -> KnownState:
 def decode_clock(data: bytes) -> PartitionClock:
     """The inverse of `encode`; raises `msgspec.DecodeError` on foreign bytes."""
     return _clock_decoder.decode(data)
+
+
+def origin(row: bytes) -> tuple[int, int]:
+    """The partition of a borrower's encoded state, and the offset up to which it has gone."""
+    marked = _marked_decoder.decode(row)
+    return marked.partition, marked.applied_offset
 
 
 def applied_offset(row: bytes) -> int:

@@ -17,6 +17,8 @@ RefusalReason = Literal[
     "bad_terms",
     "ledger_full",
     "invalid_label",
+    "undecodable",
+    "too_large",
 ]
 """Every code by which a message is refused: the header of its dead letter, and a metric's label."""
 
