@@ -44,7 +44,24 @@ ACTION_LATENCY_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
 )
 LAG = Gauge(
-    "riskmon_lag_records", "Records of the events topic not yet processed, by partition the worker owns.", ["partition"]
+    "riskmon_lag_records",
+    "Committed records of the events topic not yet written as state, by partition the worker owns.",
+    ["partition"],
+)
+EXPIRED_RECORDS = Counter(
+    "riskmon_expired_records",
+    "Offsets of the events topic that Kafka deleted before they were read, by partition.",
+    ["partition"],
+)
+OPEN_TRANSACTION_SECONDS = Gauge(
+    "riskmon_open_transaction_seconds",
+    "How long a producer's open transaction has held the events behind it, by partition; 0 without one.",
+    ["partition"],
+)
+BUSINESS_DAY = Gauge(
+    "riskmon_business_day_timestamp_seconds",
+    "The last business day closed on a partition, as its midnight in UTC; 0 before the first.",
+    ["partition"],
 )
 BROKER_UP = Gauge("riskmon_broker_up", "1 while Kafka answers this process.")
 BROKER_ERRORS = Counter("riskmon_broker_errors", "Failed writes to Kafka; each is tried again.")

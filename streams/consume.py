@@ -20,12 +20,30 @@ from streams.write import OwnershipLostError
 _log = logging.getLogger(__name__)
 
 
+# Records that wait count by their size, too: so many bytes as one more record.
+_BYTES_A_RECORD = 16 << 10
+
+
 class Run(NamedTuple):
-    """Consecutive records of one partition, fetched under one generation of the consumer group."""
+    """All records of one partition from `start` to before `stop`, fetched under one generation of the consumer group.
+
+    There may be fewer than offsets, even none: markers of transactions and what was aborted are not for us.
+    """
 
     partition: int
     generation: int
     records: list[Record]
+    start: int
+    stop: int
+
+    def parted(self, most: int) -> tuple[Run, Run]:
+        """Its first `most` records, and the rest, which must be there."""
+        at = self.records[most].offset
+        return self._replace(records=self.records[:most], stop=at), self._replace(records=self.records[most:], start=at)
+
+    def weight(self) -> int:
+        """How many usual records it weighs as much as."""
+        return len(self.records) + sum([len(each.value) // _BYTES_A_RECORD for each in self.records if each.value])
 
 
 class Decided(NamedTuple):
@@ -40,13 +58,16 @@ class Decided(NamedTuple):
         """The offsets that the batch covers, by partition."""
         spans: dict[int, range] = {}
         for run in self.runs:
-            first = spans[run.partition].start if run.partition in spans else run.records[0].offset
-            spans[run.partition] = range(first, run.records[-1].offset + 1)
+            first = spans[run.partition].start if run.partition in spans else run.start
+            spans[run.partition] = range(first, run.stop)
         return spans
 
 
 class Intake:
-    """What was fetched and not yet taken, in order; a partition with `most_waiting` records or more is full."""
+    """What was fetched and not yet taken, in order; a partition with `most_waiting` records or more is full.
+
+    Large records count as several, so that what waits has a bound in bytes as well.
+    """
 
     def __init__(self, most_waiting: int) -> None:
         self._most_waiting = most_waiting
@@ -58,7 +79,7 @@ class Intake:
     def put(self, run: Run) -> None:
         """Add a run behind all others."""
         self._runs.append(run)
-        self._waiting[run.partition] += len(run.records)
+        self._waiting[run.partition] += run.weight()
         self._filled.set()
 
     async def filled(self) -> None:
@@ -71,11 +92,11 @@ class Intake:
         while self._runs and most > 0:
             run = self._runs.popleft()
             if len(run.records) > most:
-                self._runs.appendleft(run._replace(records=run.records[most:]))
-                run = run._replace(records=run.records[:most])
+                run, rest = run.parted(most)
+                self._runs.appendleft(rest)
             taken.append(run)
             most -= len(run.records)
-            self._waiting[run.partition] -= len(run.records)
+            self._waiting[run.partition] -= run.weight()
         if not self._runs:
             self._filled.clear()
         self._drained.set()

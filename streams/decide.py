@@ -16,7 +16,7 @@ from datetime import datetime
 
 from streams.account.admission import Placement
 from streams.account.batch import Agenda, BatchResult, Wake
-from streams.account.codec import BorrowerState, OutboxEntry, PartitionClock, RowUnreadableError
+from streams.account.codec import CLOCK_PREFIX, BorrowerState, OutboxEntry, PartitionClock, RowUnreadableError, encode
 from streams.account.loan import Account
 from streams.account.memory import Memory
 from streams.block import Block, Context, Rules, wake_day
@@ -80,6 +80,10 @@ class Engine:
         for _ in batch.steps():
             pass
         return batch.result
+
+    def pin_topic(self, partition: int, topic_id: str) -> None:
+        """Note which topic a partition's offsets count: it is written with the next batch there."""
+        self.memory.pin_topic(partition, topic_id)
 
     def _wake_day(self, account: Account) -> int:
         try:
@@ -163,6 +167,8 @@ class Batch:
             first, _ = spans.get(record.partition, (record.offset, 0))
             spans[record.partition] = first, record.offset
         for number, (first, last) in spans.items():
+            if self._engine.memory.take_is_topic_new(number):
+                self.result.rows[f"{CLOCK_PREFIX}{number}"] = (number, encode(self._engine.memory.clock(number)))
             # The borrower's next row may be written before these are sent: it must hold them as well.
             for entry in self._engine.memory.take_unsent(number, first, last):
                 self.result.outgoing.append((number, message_of(number, entry)))

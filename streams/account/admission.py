@@ -23,6 +23,8 @@ def admit(record: Record, closed_day: int, days_ahead: int | None) -> Event:
 
     Raises `InvalidEventError` or `EventRefusedError`.
     """
+    if record.unreadable:
+        raise EventRefusedError(*record.unreadable)
     if not is_plausible(record.timestamp_ms):
         raise EventRefusedError(
             "bad_timestamp", f"Kafka's time stamp: {record.timestamp_ms} is not in milliseconds since 1970"

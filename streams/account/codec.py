@@ -53,12 +53,14 @@ class PartitionClock(Value, frozen=True, array_like=True):
 
     `closings` are the offset and day of the ticks before and that one, oldest first: a record that is delivered again
     is judged by the day that was closed before it, not by a later one.
+    `topic_id` is Kafka's of the events topic whose offsets the partition's rows count; empty where it is not known.
     """
 
     partition: int
     day: int
     applied_offset: int
     closings: tuple[tuple[int, int], ...] = ()
+    topic_id: str = ""
 
 
 class _Marked(msgspec.Struct, array_like=True):
@@ -102,6 +104,12 @@ def look_up(lookup: Callable[[str], bytes | None], key: str) -> KnownState | Non
 def decode_clock(data: bytes) -> PartitionClock:
     """The inverse of `encode`; raises `msgspec.DecodeError` on foreign bytes."""
     return _clock_decoder.decode(data)
+
+
+def origin(row: bytes) -> tuple[int, int]:
+    """The partition of a borrower's encoded state, and the offset up to which it has gone."""
+    marked = _marked_decoder.decode(row)
+    return marked.partition, marked.applied_offset
 
 
 def applied_offset(row: bytes) -> int:

@@ -24,6 +24,7 @@ class _Partition:
         self.clock = clock
         self.wakes: defaultdict[int, set[str]] = defaultdict(set)
         self.unsent: list[OutboxEntry] = []
+        self.is_topic_new = False
 
 
 TickFate = Literal["applied", "redelivered", "duplicate"]
@@ -56,6 +57,19 @@ class Memory:
     def clock(self, partition: int) -> PartitionClock:
         """The partition's clock; one that has closed no day where none is known."""
         return self._of(partition).clock
+
+    def pin_topic(self, partition: int, topic_id: str) -> None:
+        """Note which topic the partition's offsets count; the next batch there writes it with the clock."""
+        found = self._of(partition)
+        if found.clock.topic_id != topic_id:
+            found.clock = replace(found.clock, topic_id=topic_id)
+            found.is_topic_new = True
+
+    def take_is_topic_new(self, partition: int) -> bool:
+        """Whether the clock has to be written because its topic was noted; true once."""
+        found = self._of(partition)
+        is_new, found.is_topic_new = found.is_topic_new, False
+        return is_new
 
     def day_before(self, partition: int, offset: int) -> int:
         """The last day closed before the record at this offset, also where the record is delivered again.

@@ -20,14 +20,25 @@ def time_of(timestamp_ms: int) -> datetime:
     return datetime.fromtimestamp(min(max(timestamp_ms, 0), _END_MS - 1) / 1000, UTC)
 
 
+class Unreadable(NamedTuple):
+    """Why a record that stands on Kafka cannot be had."""
+
+    reason: RefusalReason
+    detail: str
+
+
 class Record(NamedTuple):
-    """A message as it came from Kafka; `timestamp_ms` is Kafka's, milliseconds since 1970 UTC."""
+    """A message as it came from Kafka; `timestamp_ms` is Kafka's, milliseconds since 1970 UTC.
+
+    One that is `unreadable` has neither key nor value: its batch could not be opened.
+    """
 
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
     timestamp_ms: int
+    unreadable: Unreadable | None = None
 
 
 class DeadLetter(NamedTuple):

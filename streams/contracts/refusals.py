@@ -21,6 +21,8 @@ RefusalReason = Literal[
     "ledger_full",
     "internal_error",
     "invalid_label",
+    "undecodable",
+    "too_large",
 ]
 """Every code by which a message is refused: the header of its dead letter, and a metric's label."""
 

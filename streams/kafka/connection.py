@@ -14,8 +14,15 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.helpers import create_ssl_context
 from pydantic import SecretStr
 
+from streams.kafka.unreadable import read_past_what_is_unreadable
+
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+
+# So many records at a time are objects; the others wait as the bytes that they came in.
+_MOST_POLLED = 10_000
+
+read_past_what_is_unreadable()
 
 
 class ConnectionSettingsError(ValueError):
@@ -45,7 +52,7 @@ class Connection:
 
     def consumer(self, *topics: str, **options: Any) -> AIOKafkaConsumer:
         """A consumer, not yet started. It sees what is committed, unless told otherwise, and commits only by hand."""
-        options = {"isolation_level": "read_committed"} | options
+        options = {"isolation_level": "read_committed", "max_poll_records": _MOST_POLLED} | options
         return AIOKafkaConsumer(*topics, **self._options, enable_auto_commit=False, **options)
 
     def producer(self, **options: Any) -> AIOKafkaProducer:

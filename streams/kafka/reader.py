@@ -14,10 +14,11 @@ from pydantic import ValidationError
 from monitoring import metrics
 from streams.contracts.actions import Action
 from streams.contracts.printable import printable
-from streams.contracts.records import Record
+from streams.contracts.records import Record, Unreadable
 from streams.contracts.topics import ACTIONS
 from streams.kafka.admin import partitions_of
 from streams.kafka.connection import Connection
+from streams.kafka.unreadable import UnreadableRecord
 
 _log = logging.getLogger(__name__)
 _MOST_WHY = 300
@@ -25,7 +26,10 @@ _MOST_WHY = 300
 
 def as_record(message: ConsumerRecord) -> Record:
     """A message as the core wants it."""
-    return Record(message.partition, message.offset, message.key, message.value, message.timestamp)
+    unreadable = None
+    if message.value is None and isinstance(message, UnreadableRecord):
+        unreadable = Unreadable(message.reason, message.detail)
+    return Record(message.partition, message.offset, message.key, message.value, message.timestamp, unreadable)
 
 
 def note_foreign(message: ConsumerRecord, why: str) -> None:

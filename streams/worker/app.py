@@ -25,6 +25,7 @@ from streams.kafka.connection import Connection
 from streams.kafka.producer import Sink
 from streams.score import ModelSet
 from streams.worker.batches import BatchWork
+from streams.worker.events_topic import EventsTopic, EventsTopicError
 from streams.worker.gauges import PartitionGauges
 from streams.worker.intake import IntakeTransport
 from streams.worker.model_feed import ModelFeed
@@ -78,7 +79,8 @@ class Worker:
         self._offsets = OffsetCommits(self.app, settings.commit_seconds)
         self._engine = Engine(settings.rules(), self._row, settings.placement(partitions))
         self._loading_since: float | None = None
-        self._gauges = PartitionGauges(settings.kafka, self._next_offset)
+        self._gauges = PartitionGauges(settings.kafka, self._offsets.next_offset)
+        self._events = EventsTopic(settings.kafka, settings.application)
         feed = ModelFeed(settings.kafka, book, settings.snapshot_move)
         self._membership = membership = Membership(self.app)
         log = KafkaLog(settings.kafka, self._table.changelog_topic_name, self._sink)
@@ -93,6 +95,8 @@ class Worker:
             self._intake,
             feed,
             self._gauges,
+            self._events,
+            self._offsets,
         )
         work = BatchWork(
             settings,
@@ -101,7 +105,7 @@ class Worker:
             self._engine,
             feed,
             self._gauges,
-            self._recovery,
+            self._events,
             Writer(self._sink, changelog, self._offsets),
             self._on_lost,
             self.app.crash,
@@ -164,6 +168,7 @@ class Worker:
             self.app.task(feed.run)
         self.app.task(self._gauges.follow_lag)
         self.app.task(partial(changelog_watch.run, self._loop, self._on_lost))
+        self.app.task(self._follow_topic)
         self.app.watch = watch
 
     def _row(self, key: str) -> bytes | None:
@@ -171,8 +176,12 @@ class Worker:
         decided = self._loop.ahead.get(key)
         return decided[1] if decided else self._table.row(key.encode())
 
-    def _next_offset(self, partition: int) -> int:
-        return self._recovery.continuity.next_offset(partition)
+    async def _follow_topic(self) -> None:
+        try:
+            await self._events.follow()
+        except EventsTopicError as error:
+            _log.exception("the worker stops")
+            await self.app.crash(error)
 
     async def _on_recovered(self) -> None:
         # Faust does not look at what its callback raised, and would go on with an engine that knows nothing.
@@ -249,6 +258,8 @@ def _faust_app(settings: Settings) -> _StreamApp:
         broker_commit_interval=settings.commit_seconds,
         broker_session_timeout=settings.session_seconds,
         broker_heartbeat_interval=settings.session_seconds / 5,
+        # What a fetch has brought becomes objects so many records at a time.
+        broker_max_poll_records=10_000,
         stream_wait_empty=False,
         table_standby_replicas=settings.standby_copies,
         datadir=settings.store_dir,

@@ -9,18 +9,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka import TopicPartition
-
 from monitoring import metrics
 from streams.config.settings import Settings
 from streams.consume import Decided, Run
 from streams.contracts.records import Record
-from streams.contracts.topics import EVENTS
 from streams.decide import Batch, BatchResult, Engine
-from streams.kafka.continuity import SkippedRecordsError, holds_records
+from streams.worker.events_topic import EventsTopic
 from streams.worker.gauges import PartitionGauges
 from streams.worker.model_feed import ModelFeed
-from streams.worker.recovery import Recovery
 from streams.worker.table import AccountsTable
 from streams.write import OwnershipLostError, Writer
 
@@ -38,7 +34,7 @@ class BatchWork:
         engine: Engine,
         feed: ModelFeed,
         gauges: PartitionGauges,
-        recovery: Recovery,
+        events: EventsTopic,
         writer: Writer,
         lost: Callable[[OwnershipLostError], Awaitable[None]],
         crash: Callable[[Exception], Awaitable[None]],
@@ -49,7 +45,7 @@ class BatchWork:
         self._engine = engine
         self._feed = feed
         self._gauges = gauges
-        self._recovery = recovery
+        self._events = events
         self._writer = writer
         self._lost = lost
         self._crash = crash
@@ -61,7 +57,8 @@ class BatchWork:
 
     async def decide(self, runs: Sequence[Run]) -> Decided:
         """Decide a batch by the engine, a few milliseconds at a time."""
-        await self._refuse_holes(runs)
+        for run in runs:
+            await self._events.passed(run)
         started = time.perf_counter()
         self._table.read_ahead([(run.partition, [each.key for each in run.records if each.key]) for run in runs])
         records = [record for run in runs for record in run.records]
@@ -87,14 +84,6 @@ class BatchWork:
         """Stop the worker."""
         _log.error("the batch failed; the worker stops", exc_info=error)
         await self._crash(error)
-
-    async def _refuse_holes(self, runs: Sequence[Run]) -> None:
-        for run in runs:
-            tp = TopicPartition(EVENTS, run.partition)
-            offsets = [record.offset for record in run.records]
-            for hole in self._recovery.continuity.holes(run.partition, offsets):
-                if await holds_records(self._settings.kafka, tp, hole):
-                    raise SkippedRecordsError(f"partition {tp.partition}: {hole} was skipped before {hole.stop}")
 
     def _show(self, records: Sequence[Record], result: BatchResult) -> None:
         now = time.time()

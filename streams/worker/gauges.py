@@ -7,6 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from datetime import date
 
 from aiokafka import TopicPartition
 
@@ -17,6 +18,7 @@ from streams.contracts.vocabulary import Segment
 from streams.decide import Engine
 from streams.kafka.connection import Connection
 from streams.kafka.retry import retried
+from streams.kafka.topic_state import LogSpan, spans_of
 
 _log = logging.getLogger(__name__)
 _LAG_SECONDS = 1.0
@@ -27,7 +29,11 @@ _OF_PARTITIONS = (
     metrics.BORROWERS,
     metrics.SEGMENTS,
     metrics.ARREARS,
+    metrics.BUSINESS_DAY,
+    metrics.OPEN_TRANSACTION_SECONDS,
 )
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_DAY_SECONDS = 86_400
 
 
 class PartitionGauges:
@@ -79,6 +85,8 @@ class PartitionGauges:
         for partition in self._owned:
             metrics.STATE_ROWS.labels(partition).set(self._rows[partition])
             metrics.STATE_BYTES.labels(partition).set(self._bytes[partition])
+            day = engine.memory.clock(partition).day
+            metrics.BUSINESS_DAY.labels(partition).set((day - _EPOCH_DAY) * _DAY_SECONDS if day else 0)
 
     async def follow_lag(self) -> None:
         """Compare with the ends of the topic until cancelled: Kafka's own, so that a stream that stands still shows."""
@@ -86,15 +94,40 @@ class PartitionGauges:
         await retried(self._follow, lambda error: _log.debug("the lag is not known, trying again: %s", error))
 
     async def _follow(self) -> None:
-        consumer = self._kafka.consumer()
+        committed, all_records = self._kafka.consumer(), self._kafka.consumer(isolation_level="read_uncommitted")
+        held = HeldSince()
         try:
-            await consumer.start()
+            await committed.start()
+            await all_records.start()
             while True:
-                ends = await consumer.end_offsets([TopicPartition(EVENTS, each) for each in self._owned])
+                parts = [TopicPartition(EVENTS, each) for each in self._owned]
+                logs = await spans_of(committed, all_records, parts)
                 # What was lost while Kafka answered is no longer this worker's to tell of.
-                for tp, end in ends.items():
+                for tp, log in logs.items():
                     if tp.partition in self._owned:
-                        metrics.LAG.labels(tp.partition).set(max(end - self._next_offset(tp.partition), 0))
+                        metrics.LAG.labels(tp.partition).set(max(log.stable - self._next_offset(tp.partition), 0))
+                        seconds = held.seconds(tp.partition, log, time.monotonic())
+                        metrics.OPEN_TRANSACTION_SECONDS.labels(tp.partition).set(seconds)
                 await asyncio.sleep(_LAG_SECONDS)
         finally:
-            await consumer.stop()
+            await committed.stop()
+            await all_records.stop()
+
+
+class HeldSince:
+    """Since when the readable end of each partition stands still before what an open transaction holds."""
+
+    def __init__(self) -> None:
+        self._since: dict[int, tuple[int, float]] = {}
+
+    def seconds(self, partition: int, log: LogSpan, now: float) -> float:
+        """For how long by now; 0 while nothing is held."""
+        if not log.is_held:
+            self._since.pop(partition, None)
+            return 0.0
+        stable, since = self._since.get(partition, (log.stable, now))
+        if stable != log.stable:
+            # One transaction has ended, and another is open.
+            since = now
+        self._since[partition] = (log.stable, since)
+        return now - since

@@ -25,16 +25,27 @@ class OffsetCommits:
         self._app = app
         self._every_seconds = every_seconds
         self._done: dict[TP, int] = {}
+        self._next: dict[int, int] = {}
         self._given = 0
         self._under_way: asyncio.Task[None] | None = None
 
+    def begin(self, next_offsets: Mapping[int, int]) -> None:
+        """The partitions are read from these offsets on."""
+        self._next = dict(next_offsets)
+
+    def next_offset(self, partition: int) -> int:
+        """All before this offset is durable; 0 where nothing is known."""
+        return self._next.get(partition, 0)
+
     def done(self, next_offsets: Mapping[int, int]) -> None:
         """All before these offsets is durable, by partition."""
+        self._next.update(next_offsets)
         self._done.update({TP(EVENTS, partition): offset for partition, offset in next_offsets.items()})
 
     def forget(self) -> None:
         """The partitions are given away; what was not committed is read again by their next owner."""
         self._done = {}
+        self._next = {}
         self._given += 1
 
     async def commit(self, seconds: float) -> bool:

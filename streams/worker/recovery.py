@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from itertools import chain
 from typing import Any, TypeVar
 
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from streams.account.codec import BorrowerState, PartitionClock, decode_clock, decode_state
+from streams.account.codec import BorrowerState, PartitionClock, decode_clock, decode_state, origin
 from streams.config.settings import Settings
 from streams.consume import BatchLoop, Intake
 from streams.contracts.topics import EVENTS
 from streams.decide import Engine
-from streams.kafka.continuity import Continuity
 from streams.kafka.group import committed_offsets
+from streams.worker.events_topic import EventsTopic
 from streams.worker.gauges import PartitionGauges
 from streams.worker.model_feed import ModelFeed
+from streams.worker.offsets import OffsetCommits
 from streams.worker.ownership import Membership
 from streams.worker.table import AccountsTable
 from streams.write import Changelog
@@ -28,7 +30,7 @@ _Row = TypeVar("_Row", BorrowerState, PartitionClock)
 
 
 class Recovery:
-    """Loads the partitions that this worker owns. `continuity` is what their events should go on with."""
+    """Loads the partitions that this worker owns."""
 
     def __init__(
         self,
@@ -41,6 +43,8 @@ class Recovery:
         intake: Intake,
         feed: ModelFeed,
         gauges: PartitionGauges,
+        events: EventsTopic,
+        offsets: OffsetCommits,
     ) -> None:
         self._settings = settings
         self._app = app
@@ -51,7 +55,8 @@ class Recovery:
         self._intake = intake
         self._feed = feed
         self._gauges = gauges
-        self.continuity = Continuity({})
+        self._events = events
+        self._offsets = offsets
 
     async def load(self, loop: BatchLoop) -> None:
         """Load what Faust has recovered, before any event is fetched, and open the loop."""
@@ -93,27 +98,44 @@ class Recovery:
     async def _load(self, loop: BatchLoop, committed: dict[int, int], era: int) -> None:
         await loop.written()
         owned = self._membership.owned()
+        # Before anything is claimed or built on it.
+        starts = await self._compared(owned, committed)
         try:
-            await self._app.consumer.stand_at(committed, owned)
+            await self._app.consumer.stand_at(starts)
         except IllegalStateError:
             _log.info("the partitions are given away again; what comes instead is loaded anew")
             return
-        # Here the events' topic can be looked at, before anything is claimed or built on it.
         await self._changelog.claim(owned)
         self._intake.clear()
-        self.continuity = Continuity(committed)
+        self._offsets.begin(starts)
+        # What has expired was told, and is told once.
+        self._offsets.done({p: start for p, start in starts.items() if start > committed.get(p, start)})
         self._gauges.begin()
         self._engine.load(
             self._owned(decode_state, self._table.states(), owned),
             self._owned(decode_clock, self._table.clocks(), owned),
             committed,
         )
+        if self._events.id:
+            for partition in owned:
+                self._engine.pin_topic(partition, self._events.id)
         await self._changelog.heal()
         if era != self._membership.era:
             _log.info("the partitions were given away meanwhile; what comes instead is loaded anew")
             return
         loop.open()
         self._gauges.recovered(owned, self._engine)
+
+    async def _compared(self, owned: Set[int], committed: Mapping[int, int]) -> dict[int, int]:
+        """Where to read on, if the events topic is the one of the recovered rows. Raises `EventsTopicError` if not."""
+        applied: dict[int, int] = {}
+        clocks = [decode_clock(row) for row in self._table.clocks()]
+        for partition, offset in chain(
+            map(origin, self._table.states()), ((clock.partition, clock.applied_offset) for clock in clocks)
+        ):
+            applied[partition] = max(applied.get(partition, -1), offset)
+        ids = {clock.partition: clock.topic_id for clock in clocks}
+        return await self._events.begin(owned, committed, applied, ids)
 
     def _owned(self, decode: Callable[[bytes], _Row], rows: Iterable[bytes], owned: Set[int]) -> Iterator[_Row]:
         for row in rows:

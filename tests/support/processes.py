@@ -12,12 +12,15 @@ from pathlib import Path
 
 from aiokafka import ConsumerRecord
 
+from monitoring.terminal.scrape import scrape
 from streams.command.local_kafka.broker import free_port
 from streams.contracts.records import Record
 from streams.contracts.topics import EVENTS
+from streams.kafka.admin import partitions_of
 from streams.kafka.connection import Connection
 from streams.kafka.group import committed_offsets
 from streams.kafka.reader import as_record, read_topic
+from streams.kafka.topic_state import log_spans
 
 COMMAND = [sys.executable, "-m", "streams.command"]
 
@@ -98,3 +101,35 @@ async def wait_for_commit(kafka: Connection, count: int, *processes: Process, se
             process.assert_running()
         assert time.monotonic() < deadline, [process.tail() for process in processes]
         await asyncio.sleep(0.05)
+
+
+async def wait_until_drained(
+    kafka: Connection, *processes: Process, group: str = "riskmon", seconds: float = 60
+) -> None:
+    """Until the workers have committed all of the events topic that is committed by its producers."""
+    deadline = time.monotonic() + seconds
+    while True:
+        ends = await log_spans(kafka, await partitions_of(kafka, EVENTS))
+        offsets = await committed_offsets(kafka, group, EVENTS)
+        if all(offsets.get(tp, 0) >= log.stable for tp, log in ends.items()):
+            return
+        for process in processes:
+            process.assert_running()
+        assert time.monotonic() < deadline, (ends, offsets, [process.tail() for process in processes])
+        await asyncio.sleep(0.05)
+
+
+async def metric(worker: Process, name: str, **labels: str) -> float:
+    """The sum of a worker's series of that name which have these labels."""
+    found = await asyncio.to_thread(scrape, worker.metrics_port, None)
+    return sum(value for (each, of), value in found.items() if each == name and labels.items() <= dict(of).items())
+
+
+async def wait_for_metric(worker: Process, holds: Callable[[float], bool], name: str, **labels: str) -> float:
+    """The same, once it holds."""
+    deadline = time.monotonic() + 30
+    while not holds(value := await metric(worker, name, **labels)):
+        worker.assert_running()
+        assert time.monotonic() < deadline, (name, value)
+        await asyncio.sleep(0.1)
+    return value

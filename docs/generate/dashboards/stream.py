@@ -118,6 +118,24 @@ STREAM = Dashboard(
                 {"partition {{partition}}": "sum by (partition) (riskmon_lag_records)"},
             ),
             Panel(
+                "Business day by partition",
+                "The last business day that was closed; 1970 before the first. All partitions should show the same.",
+                "dateTimeAsIso",
+                {"partition {{partition}}": "1000 * max by (partition) (riskmon_business_day_timestamp_seconds)"},
+            ),
+            Panel(
+                "Held by an open transaction",
+                "How long events have waited behind a producer's transaction that has not ended.",
+                "s",
+                {"partition {{partition}}": "max by (partition) (riskmon_open_transaction_seconds)"},
+            ),
+            Panel(
+                "Deleted before they were read",
+                "Offsets of riskmon.events that Kafka deleted before a worker had read them.",
+                "short",
+                {"partition {{partition}}": "sum by (partition) (riskmon_expired_records_total)"},
+            ),
+            Panel(
                 "State by partition",
                 "Encoded size of the borrowers' rows.",
                 "bytes",

@@ -12,7 +12,8 @@ from streams.write import OwnershipLostError
 
 
 def run(partition: int, first: int, count: int) -> Run:
-    return Run(partition, 1, [Record(partition, first + n, None, b"", 0) for n in range(count)])
+    records = [Record(partition, first + n, None, b"", 0) for n in range(count)]
+    return Run(partition, 1, records, first, first + count)
 
 
 def offsets(runs: list[Run]) -> list[tuple[int, int]]:
@@ -146,7 +147,7 @@ async def test_after_a_lost_partition_it_goes_on_when_it_is_loaded_anew_and_afte
     await loop.written()
     assert desk.steps[-1] == "written 1"
 
-    await loop.take([Run(0, 1, [Record(0, 2, None, b"poison", 0)])])
+    await loop.take([Run(0, 1, [Record(0, 2, None, b"poison", 0)], 2, 3)])
     assert [str(each) for each in desk.told] == ["another's", "cannot be decided"]
     loop.open()
     assert (loop.is_open, loop.failed) == (False, True)
@@ -190,3 +191,23 @@ async def test_it_takes_what_comes_in_until_it_is_cancelled() -> None:
 def test_a_batch_knows_which_offsets_it_covers() -> None:
     runs = [run(0, 5, 2), run(1, 0, 1), run(0, 9, 3)]
     assert Decided(runs, [], BatchResult(), 0).spans() == {0: range(5, 12), 1: range(1)}
+
+
+def test_large_records_fill_a_partition_sooner_and_room_comes_back() -> None:
+    intake = Intake(100)
+    records = [Record(0, n, None, bytes(1 << 20), 0) for n in range(3)]
+    for _ in range(50):
+        intake.put(Run(0, 1, records, 0, 3))
+        assert intake.is_full(0)
+        intake.take(2)
+        assert not intake.is_full(0)
+        intake.take(1)
+    assert not intake.is_full(0)
+
+
+def test_what_is_between_records_stays_with_the_parts_of_a_run() -> None:
+    intake = Intake(100)
+    intake.put(Run(0, 1, [Record(0, n, None, b"", 0) for n in (4, 6, 9)], 2, 12))
+    intake.put(Run(0, 1, [], 12, 15))
+    assert [(each.start, each.stop) for each in intake.take(1)] == [(2, 6)]
+    assert [(each.start, each.stop) for each in intake.take(5)] == [(6, 12), (12, 15)]
