@@ -12,7 +12,8 @@ import typer
 import yaml
 
 from streams.command.app import app
-from streams.command.local_kafka.broker import KAFKA_VERSION, find_java, kafka_libs
+from streams.command.local_kafka.jars import KAFKA_VERSION, fetch_kafka
+from streams.command.local_kafka.java import find_java
 from streams.config.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -176,7 +177,7 @@ def test_kafka_takes_its_settings(tmp_path: Path) -> None:
     environment = {name: str(value) for name, value in SERVICES["kafka"]["environment"].items()}
     options = [part for name, folder in folders.items() for part in (f"--{name}-configs-dir", str(folder))]
     run = subprocess.run(
-        [find_java(), "-cp", f"{kafka_libs()}/*", "kafka.docker.KafkaDockerWrapper", "setup", *options],
+        [find_java(), "-cp", f"{fetch_kafka()}/*", "kafka.docker.KafkaDockerWrapper", "setup", *options],
         env=os.environ | environment | {"KAFKA_LOG_DIRS": str(tmp_path / "data")},
         capture_output=True,
         text=True,
