@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,8 @@ _PATIENCE_SECONDS = 60
 
 def main() -> int:
     """Fetch what is asked for; 1 with the reason on standard error if a jar cannot be had."""
+    # Ctrl-C reaches this process and its parent: this one ends at once, the parent says what it means.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     order: dict[str, Any] = json.load(sys.stdin)
     with _Shown(len(order["jars"])) as shown, ThreadPoolExecutor(_AT_ONCE) as pool:
         context = MavenContext(
