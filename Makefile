@@ -1,18 +1,21 @@
 # `make demo` sets everything up and shows riskmon at work; `make test` sets everything up and runs all tests.
 # PYTHON=… chooses another Python than the newest of this machine, VENV=… another folder for its packages.
-PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
+ifndef PYTHON
+PYTHON := $(shell for each in python3.13 python3.12 python3.11 python3; do \
 	$$each -c 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$each && break; done)
+endif
 VENV ?= .venv
 STAMP := $(VENV)/.installed
 # Not the same environment: Quix Streams wants other versions than riskmon.
 BENCH := build/bench
 
-.PHONY: help demo test versions faults evidence compiled bench lint setup kafka docs lock clean
+.PHONY: help demo test versions compose-test faults evidence compiled bench lint setup kafka docs lock clean
 help:
 	@echo "make demo   set up and run everything on a local Kafka, until Ctrl-C"
 	@echo "make test   set up, check and run all tests"
 	@echo "make versions   the tests of one worker and all unit tests on every Python that PYTHONS names"
 	@echo "make faults the fault and fuzz tests at full length, about half an hour"
+	@echo "make compose-test   docker-compose.yml run for real with podman, about ten minutes"
 	@echo "make evidence   what the online model is worth, about half an hour"
 	@echo "make bench  how fast riskmon is beside what else one would use, about an hour; docs/performance.md"
 	@echo "make compiled   the pure core compiled to C, in build/compiled; needs gcc and Python's headers"
@@ -42,6 +45,12 @@ versions: $(STAMP) kafka
 
 faults: $(STAMP) kafka
 	$(VENV)/bin/python -m pytest --long -s tests/integration/test_faults.py tests/integration/test_hostile.py tests/unit/test_hostile.py
+
+# mmdebstrap makes the base images; Debian's podman only recommends the rest.
+COMPOSE_NEEDS := podman mmdebstrap runc netavark aardvark-dns iptables
+compose-test: $(STAMP) kafka
+	@command -v podman >/dev/null && command -v mmdebstrap >/dev/null || { echo "Containers are tested with podman, which was not found. On Debian or Ubuntu: apt install $(COMPOSE_NEEDS)"; exit 1; }
+	$(VENV)/bin/python -m pytest --containers tests/containers
 
 evidence: $(STAMP)
 	$(VENV)/bin/python -m benchmarks.evidence

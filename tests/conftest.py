@@ -13,6 +13,14 @@ pytest.register_assert_rewrite("tests.support.oracle", "tests.support.processes"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the fault and fuzz tests at full length")
+    parser.addoption("--containers", action="store_true", help="run docker-compose.yml with podman, and nothing else")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Containers are run by `make compose-test` only: building them takes minutes and gigabytes."""
+    if collection_path.name == "containers" and not config.getoption("--containers"):
+        return True
+    return None
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

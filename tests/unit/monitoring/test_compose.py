@@ -1,4 +1,4 @@
-"""docker-compose.yml, the Dockerfile and what they mount, held against the code: there is no engine to run them."""
+"""docker-compose.yml, the Dockerfile and what they mount, held against the code; tests/containers runs them."""
 
 import os
 import re
