@@ -129,7 +129,7 @@ def test_down_and_up_again_loses_nothing(stack: Stack) -> None:
 async def drained() -> int:
     """How many events there are, once the workers have committed all of them."""
     async with KAFKA.consumer(EVENTS) as consumer:
-        ends = sum((await consumer.end_offsets(consumer.assignment())).values())
+        ends: int = sum((await consumer.end_offsets(consumer.assignment())).values())
     async with asyncio.timeout(120):
         while await committed(KAFKA) < ends:
             await asyncio.sleep(1)

