@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,22 @@ pytest.register_assert_rewrite("tests.support.oracle", "tests.support.processes"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the fault and fuzz tests at full length")
+    parser.addoption("--containers", action="store_true", help="run docker-compose.yml with podman, and nothing else")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Containers are run by `make compose-test` only: building them takes minutes and gigabytes."""
+    if collection_path.name == "containers" and not config.getoption("--containers"):
+        return True
+    return None
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything is installed, as in CI, a skipped test is a failure: it would hide a missing install step."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("RISKMON_FORBID_SKIPS") and reporter and reporter.stats.get("skipped"):
+        reporter.write_line("tests were skipped, which RISKMON_FORBID_SKIPS forbids", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

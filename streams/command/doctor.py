@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 import urllib.request
 
@@ -11,7 +10,8 @@ from aiokafka.errors import GroupAuthorizationFailedError, KafkaConnectionError,
 
 from models.serving import store
 from streams.command.finding import Finding, Verdict
-from streams.command.local_kafka.broker import BrokerError, find_java, kafka_libs
+from streams.command.local_kafka.jars import kafka_libs
+from streams.command.local_kafka.java import installed_java
 from streams.command.topic_check import GroupOffsets, group_findings, topic_facts, topic_findings
 from streams.config.settings import Settings
 from streams.contracts.topics import EVENTS, topic_specs
@@ -20,31 +20,23 @@ from streams.kafka.group import committed_offsets
 
 _PATIENCE_SECONDS = 10
 _SAFE_REPLICAS = 3
+_FETCHED = "`riskmon broker` and `riskmon demo` fetch it on first use, once"
 
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything, in the order in which it is needed."""
     kafka = await _kafka(settings)
-    answers = kafka[0].verdict is not Verdict.WRONG
-    return [*local_kafka(needed=not answers), *kafka, model(settings), metrics_port(settings)]
+    return [*local_kafka(), *kafka, model(settings), metrics_port(settings)]
 
 
-def local_kafka(*, needed: bool) -> list[Finding]:
-    """Java, Maven and Kafka's jars, which only `riskmon broker` and `riskmon demo` use."""
-    worst = Verdict.WRONG if needed else Verdict.NOTE
-    try:
-        java = Finding("Java", Verdict.OK, find_java())
-    except BrokerError as error:
-        found, _, fix = str(error).partition("; ")
-        java = Finding("Java", worst, found, fix)
-    libs, maven = kafka_libs(), shutil.which("mvn")
-    if libs.is_dir():
-        jars = Finding("Kafka's jars", Verdict.OK, str(libs))
-    elif maven:
-        jars = Finding("Kafka's jars", Verdict.OK, f"not fetched yet; {maven} does it on first use")
-    else:
-        jars = Finding("Kafka's jars", worst, "not fetched, and Maven (mvn) is missing", "apt install maven")
-    return [java, jars]
+def local_kafka() -> list[Finding]:
+    """Java and Kafka's jars, which only `riskmon broker` and `riskmon demo` use, and fetch when they are not here."""
+    java, libs = installed_java(), kafka_libs()
+    here = {"Java": java, "Kafka's jars": str(libs) if libs.is_dir() else None}
+    return [
+        Finding(name, Verdict.OK, place) if place else Finding(name, Verdict.NOTE, "not here yet", _FETCHED)
+        for name, place in here.items()
+    ]
 
 
 async def _kafka(settings: Settings) -> list[Finding]:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from streams.contracts.topics import EVENTS, changelog_name
 from streams.kafka.admin import ensure_topics
 from streams.kafka.connection import Connection
 from tests.support.factories import closed, opened
+from tests.support.machine import command
 from tests.support.processes import COMMAND, environment, read_all, running, wait_for_commit
 
 # An id may be any printable ASCII: this one is markup that would run.
@@ -109,9 +109,7 @@ def stage(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
 
 @pytest.fixture(scope="package")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert chromium, "chromium is not installed; on Debian or Ubuntu: apt install chromium"
-    assert chromedriver, "chromedriver is not installed; on Debian or Ubuntu: apt install chromium-driver"
+    chromium, chromedriver = command("chromium", "chromium"), command("chromedriver", "chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for flag in (*_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):

@@ -11,6 +11,7 @@ from models.training.sample import simulated_snapshot
 from producers.simulator.simulate import SimulationConfig
 from streams.account.rules import AccountRules
 from streams.command.app import app
+from tests.support.machine import command
 
 HOSTILE = "</script><script>document.title='broken'</script>"
 FORMULA = "=HYPERLINK(A1)"
@@ -31,8 +32,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def in_browser(page: Path, profile: Path) -> str:
     """The page's DOM after its scripts ran."""
-    command = [
-        "chromium",
+    dump = [
+        command("chromium", "chromium"),
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
@@ -42,7 +43,7 @@ def in_browser(page: Path, profile: Path) -> str:
         "--dump-dom",
         page.as_uri(),
     ]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+    return subprocess.run(dump, check=True, capture_output=True, text=True, timeout=120).stdout
 
 
 def test_the_page_draws_every_picture_and_takes_nothing_from_outside(report: Path, tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.processes import COMMAND
-from tests.support.prometheus_server import Prometheus, prometheus
+from tests.support.prometheus_server import Prometheus, prometheus, tool
 
 # Enough labels for two of the windows whose features are compared.
 BORROWERS = 500
@@ -21,13 +23,25 @@ BORROWERS = 500
 
 @dataclass(frozen=True)
 class DemoRun:
-    """A demo that has ended: its exit code, what it printed, its summary; `moment` lies just before its end."""
+    """A demo that has ended: its exit code, what it printed, its summary, and when it began."""
 
     exit_code: int
     output: str
     summary: dict[str, Any]
-    prometheus: Prometheus
-    moment: float
+    started: float
+    watcher: Prometheus | None
+
+    @property
+    def prometheus(self) -> Prometheus:
+        """The Prometheus that watched it; the test is skipped where none is installed."""
+        tool("prometheus")
+        assert self.watcher
+        return self.watcher
+
+    @property
+    def moment(self) -> float:
+        """A time just before its end."""
+        return self.prometheus.last_moment('count(up{job=~"riskmon-.*"} == 1) == 2', self.started)
 
 
 @pytest.fixture(scope="session")
@@ -46,10 +60,10 @@ def demo_run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with log.open("wb") as out:
         process = subprocess.Popen([*demo, "--summary", str(summary)], env=environment, stdout=out, stderr=out)
     try:
-        with prometheus(folder, _targets(log, process)) as server:
+        targets = _targets(log, process)
+        with prometheus(folder, targets) if shutil.which("prometheus") else nullcontext() as watcher:
             exit_code = process.wait(150)
-            moment = server.last_moment('count(up{job=~"riskmon-.*"} == 1) == 2', started)
-            yield DemoRun(exit_code, log.read_text(), json.loads(summary.read_text()), server, moment)
+            yield DemoRun(exit_code, log.read_text(), json.loads(summary.read_text()), started, watcher)
     finally:
         process.kill()
         process.wait()

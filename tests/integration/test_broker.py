@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.command.local_kafka import broker as local
-from streams.command.local_kafka.broker import BrokerError, LocalBroker
+from streams.command.local_kafka.broker import LocalBroker
+from streams.command.local_kafka.cache import BrokerError
 from streams.contracts.topics import DEADLETTER
 from streams.kafka.admin import ensure_topics
 from streams.kafka.connection import Connection
@@ -51,21 +51,3 @@ def test_a_used_port_is_found_out_and_said(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         with pytest.raises(BrokerError, match=f"port {port} is in use"):
             LocalBroker(tmp_path, port=port).start()
-
-
-def test_missing_java_and_maven_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(local, "user_cache_path", lambda _: tmp_path / "cache")
-    with pytest.raises(BrokerError, match=r"Java 17 or newer is needed.*openjdk-17"):
-        local.find_java()
-    with pytest.raises(BrokerError, match=r"Maven.*apt install"):
-        local.fetch_kafka()
-
-
-def test_an_old_java_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    java = tmp_path / "java"
-    java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
-    java.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
-    with pytest.raises(BrokerError, match=r"11\.0\.2"):
-        local.find_java()

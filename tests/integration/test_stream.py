@@ -1,7 +1,6 @@
 """The whole stream on a real Kafka, with workers killed by SIGKILL, against the pure core in a plain loop."""
 
 import asyncio
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -13,6 +12,7 @@ from streams.command.local_kafka.broker import LocalBroker
 from streams.contracts.actions import Action
 from streams.contracts.topics import ACTIONS, EVENTS, changelog_name
 from streams.kafka.admin import ensure_topics
+from tests.support.machine import command
 from tests.support.oracle import assert_as_uninterrupted
 from tests.support.processes import environment, read_all, running, wait_for_commit
 
@@ -57,9 +57,7 @@ async def test_a_state_that_cannot_be_read_stops_the_worker(broker: LocalBroker,
 
 def test_kcat_reads_the_actions(broker: LocalBroker) -> None:
     """Runs after the stream has written them: the topic is readable with the tool SREs have."""
-    kcat = shutil.which("kcat")
-    assert kcat, "kcat is not installed; on Debian or Ubuntu: apt install kcat"
-    command = [kcat, "-b", broker.bootstrap, "-t", ACTIONS, "-C", "-e", "-q"]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    kcat = [command("kcat", "kcat"), "-b", broker.bootstrap, "-t", ACTIONS, "-C", "-e", "-q"]
+    lines = subprocess.run(kcat, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
     assert lines
     assert all(Action.model_validate_json(line).reasons is not None for line in lines)

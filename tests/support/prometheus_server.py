@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import subprocess
 import time
 import urllib.parse
@@ -17,15 +16,14 @@ from typing import Any
 import yaml
 
 from streams.command.local_kafka.broker import free_port
+from tests.support.machine import command
 
 FILES = Path(__file__).parents[2] / "monitoring" / "prometheus"
 
 
 def tool(name: str) -> str:
-    """The path of a command of Debian's packages prometheus and prometheus-alertmanager."""
-    found = shutil.which(name)
-    assert found, f"{name} is not installed; on Debian or Ubuntu: apt install prometheus prometheus-alertmanager"
-    return found
+    """The path of `prometheus`, `promtool` or `amtool`."""
+    return command(name, "prometheus-alertmanager" if name == "amtool" else "prometheus")
 
 
 class Prometheus:
@@ -74,14 +72,14 @@ def prometheus(folder: Path, targets: Mapping[str, int]) -> Iterator[Prometheus]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     port = free_port()
     server = Prometheus(port)
-    command = [
+    start = [
         tool("prometheus"),
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'tsdb'}",
         f"--web.listen-address=127.0.0.1:{port}",
     ]
     with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen(start, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 30
         while not server.ready():

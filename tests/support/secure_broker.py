@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import SecretStr
 
-from streams.command.local_kafka.broker import LocalBroker, fetch_kafka, find_java, free_port
+from streams.command.local_kafka.broker import LocalBroker, free_port
+from streams.command.local_kafka.jars import fetch_kafka
+from streams.command.local_kafka.java import find_java
 from streams.kafka.connection import Connection
 
 ROLES = ("riskmon-producer", "riskmon-worker", "riskmon-learner", "riskmon-console", "collections")

@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import re
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from contextlib import suppress
-from importlib.resources import as_file, files
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from aiokafka.errors import KafkaError
-from platformdirs import user_cache_path
 
+from streams.command.local_kafka.cache import BrokerError
+from streams.command.local_kafka.jars import fetch_kafka
+from streams.command.local_kafka.java import find_java
 from streams.kafka.connection import Connection
 
-# The one place of Kafka's version; docker-compose.yml names the same, and a test holds it to this.
-KAFKA_VERSION = "4.1.0"
 _HOST = "127.0.0.1"
 _START_SECONDS = 60
 _STOP_SECONDS = 30
-_INSTALL = "on Debian or Ubuntu: apt install openjdk-17-jre-headless maven"
 _PR_SET_PDEATHSIG = 1
 _LOGGING = """\
 Configuration:
@@ -39,56 +33,6 @@ Configuration:
   Loggers:
     Root: {level: WARN, AppenderRef: {ref: file}}
 """
-
-
-class BrokerError(ValueError):
-    """The local Kafka cannot run; the text says what to install, free or look at."""
-
-
-def kafka_libs() -> Path:
-    """Where Kafka's jars are kept, once they are fetched."""
-    return user_cache_path("riskmon") / f"kafka-{KAFKA_VERSION}"
-
-
-def fetch_kafka() -> Path:
-    """The folder with Kafka's jars, fetched by Maven on first use. Raises `BrokerError` if that fails."""
-    libs = kafka_libs()
-    if libs.is_dir():
-        return libs
-    maven = shutil.which("mvn")
-    if maven is None:
-        raise BrokerError(f"Maven (mvn) is needed to fetch Apache Kafka and was not found; {_INSTALL}")
-    libs.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(dir=libs.parent) as unfinished,
-        as_file(files("streams.command.local_kafka") / "pom.xml") as pom,
-    ):
-        target = Path(unfinished) / "libs"
-        options = [f"-Dkafka.version={KAFKA_VERSION}", f"-DoutputDirectory={target}"]
-        command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", *options]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-        if run.returncode:
-            raise BrokerError(
-                f"Maven could not fetch Apache Kafka {KAFKA_VERSION}:\n{(run.stdout + run.stderr)[-1500:]}"
-            )
-        # Renamed only when complete, so that a download cut short is not taken for Kafka.
-        with suppress(OSError):
-            target.rename(libs)
-    return libs
-
-
-def find_java() -> str:
-    """The `java` command, version 17 or newer. Raises `BrokerError` if there is none."""
-    java = shutil.which("java")
-    if java is None:
-        raise BrokerError(f"Java 17 or newer is needed to run Kafka and was not found; {_INSTALL}")
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)', said)
-    if version is None or int(version[1]) < 17:
-        raise BrokerError(
-            f"Java 17 or newer is needed to run Kafka, but `java -version` says {said.strip()!r}; {_INSTALL}"
-        )
-    return java
 
 
 def server_properties(data_dir: Path, port: int, controller_port: int) -> dict[str, object]:

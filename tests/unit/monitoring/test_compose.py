@@ -1,4 +1,4 @@
-"""docker-compose.yml, the Dockerfile and what they mount, held against the code: there is no engine to run them."""
+"""docker-compose.yml, the Dockerfile and what they mount, held against the code; tests/containers runs them."""
 
 import os
 import re
@@ -12,7 +12,8 @@ import typer
 import yaml
 
 from streams.command.app import app
-from streams.command.local_kafka.broker import KAFKA_VERSION, find_java, kafka_libs
+from streams.command.local_kafka.jars import KAFKA_VERSION, fetch_kafka
+from streams.command.local_kafka.java import find_java
 from streams.config.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -93,7 +94,7 @@ def test_whoever_is_told_to_start_compose_is_told_all_its_secrets(path: str) -> 
     text = (ROOT / path).read_text()
     assert "docker compose up" in text
     assert all(f"{name}=$(openssl rand -hex 16)" in text for name in SECRETS)
-    assert "token=" not in text
+    assert "?token=" not in text
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -176,7 +177,7 @@ def test_kafka_takes_its_settings(tmp_path: Path) -> None:
     environment = {name: str(value) for name, value in SERVICES["kafka"]["environment"].items()}
     options = [part for name, folder in folders.items() for part in (f"--{name}-configs-dir", str(folder))]
     run = subprocess.run(
-        [find_java(), "-cp", f"{kafka_libs()}/*", "kafka.docker.KafkaDockerWrapper", "setup", *options],
+        [find_java(), "-cp", f"{fetch_kafka()}/*", "kafka.docker.KafkaDockerWrapper", "setup", *options],
         env=os.environ | environment | {"KAFKA_LOG_DIRS": str(tmp_path / "data")},
         capture_output=True,
         text=True,

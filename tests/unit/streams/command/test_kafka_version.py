@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from streams.command.local_kafka.broker import KAFKA_VERSION
+from streams.command.local_kafka.jars import KAFKA_VERSION
 
 ROOT = Path(__file__).parents[4]
 # `Kafka 4.1` in prose, `apache/kafka:4.1.0` as an image, `kafka-clients:4.1.0` as a jar.
