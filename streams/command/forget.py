@@ -11,20 +11,15 @@ import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from aiokafka import TopicPartition
-
 from streams.config.settings import Settings
 from streams.contracts.topics import EVENTS, changelog_name
 from streams.history.traces import Traces, find_traces
+from streams.kafka.changelog import ChangelogBusyError, Row, write_as_administrator
 from streams.kafka.group import committed_offsets, group_progress
-from streams.kafka.producer import Message, Sink
-from streams.kafka.reader import read_to_end
+from streams.kafka.producer import Sink
 
 _WAIT_SECONDS = 30.0
 _LOOK_SECONDS = 1.0
-# A worker whose batch was on its way may still write the borrower's row behind the tombstone, before it notices it.
-_SETTLE_SECONDS = 3.0
-_TRIES = 5
 
 
 class ForgetError(ValueError):
@@ -59,28 +54,15 @@ async def applied(settings: Settings, borrower_id: str, found: Traces) -> Traces
 
 
 async def erase(settings: Settings, borrower_id: str, found: Traces) -> None:
-    """Write tombstones until nothing of the borrower stands behind them. Raises `ForgetError` if that does not come."""
-    key = borrower_id.encode()
-    changelog = changelog_name(settings.application)
+    """Write the tombstones. Raises `ForgetError` if workers write so much that none comes through."""
+    rows = [Row(number, borrower_id.encode(), None) for number in found.rows]
     sink = Sink(settings.kafka)
-    living: set[int] = set(found.rows)
-    if not living:
-        return
     try:
-        for _ in range(_TRIES):
-            numbers = sorted(living)
-            offsets = await sink.write([Message(changelog, number, key, None) for number in numbers])
-            if await _workers(settings):
-                await asyncio.sleep(_SETTLE_SECONDS)
-            starts = {TopicPartition(changelog, no): at for no, at in zip(numbers, offsets, strict=True)}
-            living = await _written_since(settings, key, starts)
-            if not living:
-                return
+        await write_as_administrator(sink, changelog_name(settings.application), rows, "riskmon forget")
+    except ChangelogBusyError as error:
+        raise ForgetError(f"{borrower_id} was not erased: {error}") from error
     finally:
         await sink.close()
-    raise ForgetError(
-        f"a worker goes on writing rows of {borrower_id}: stop the producer of its events, and run this again"
-    )
 
 
 def account(found: Traces, *, is_dry_run: bool) -> Iterator[tuple[str, str, str]]:
@@ -113,17 +95,3 @@ def _by(moment: datetime | None, setting: str) -> str:
 
 async def _workers(settings: Settings) -> int:
     return (await group_progress(settings.kafka, settings.application, EVENTS)).members
-
-
-async def _written_since(settings: Settings, key: bytes, starts: dict[TopicPartition, int]) -> set[int]:
-    """The partitions on which the newest message of this key, from the tombstones on, is a row again."""
-    consumer = settings.kafka.consumer(auto_offset_reset="earliest")
-    await settings.kafka.start(consumer)
-    newest: dict[int, bytes | None] = {}
-    try:
-        async for message in read_to_end(consumer, starts):
-            if message.key == key:
-                newest[message.partition] = message.value
-    finally:
-        await consumer.stop()
-    return {number for number, value in newest.items() if value is not None}

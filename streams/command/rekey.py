@@ -7,7 +7,7 @@ offset before those from which the workers go on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -39,17 +39,24 @@ def home(key: bytes, partitions: int) -> int:
     return (hashed & _POSITIVE) % partitions
 
 
-def counting_rows(records: Iterable[LogRecord]) -> dict[bytes, bytes]:
-    """The newest row of each key among the records of one partition, of those that count."""
-    judge, rows = Claims(), dict[bytes, bytes]()
-    for record in records:
-        if judge.judge(*record) is not Verdict.COUNTS or record.key is None:
-            continue
+class CountingRows:
+    """The newest row of each key of one partition of a changelog, of those that count; records come in order."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, bytes] = {}
+        self.is_claimed = False
+        self._judge = Claims()
+
+    def take(self, record: LogRecord) -> None:
+        """Take in the next record."""
+        verdict, key = self._judge.judge(*record), record.key
+        self.is_claimed |= verdict is Verdict.CLAIM
+        if verdict is not Verdict.COUNTS or key is None:
+            return
         if record.value is None:
-            rows.pop(record.key, None)
-        elif _goes_on_from(record.key, record.value, rows.get(record.key)):
-            rows[record.key] = record.value
-    return rows
+            self.rows.pop(key, None)
+        elif _goes_on_from(key, record.value, self.rows.get(key)):
+            self.rows[key] = record.value
 
 
 def moved_rows(rows: Mapping[bytes, bytes], partition: int, move: Move) -> Iterator[Row]:

@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from aiokafka import TopicPartition
 from aiokafka.admin import NewPartitions, NewTopic
 
-from streams.account.changelog import Claims, Verdict
 from streams.account.codec import PartitionClock
-from streams.command.rekey import Move, RekeyError, clocks_of, counting_rows, moved_clocks, moved_rows
+from streams.command.rekey import CountingRows, Move, RekeyError, clocks_of, moved_clocks, moved_rows
 from streams.command.repartition_checks import (
     Plan,
     assert_nobody_works,
@@ -26,10 +25,11 @@ from streams.command.repartition_checks import (
 from streams.config.settings import Settings
 from streams.contracts.topics import EVENTS, changelog_name, topic_specs
 from streams.kafka.admin import partitions_of
-from streams.kafka.changelog import LogRecord, Row, read_span
+from streams.kafka.changelog import LogRecord, Row
 from streams.kafka.connection import Connection
 from streams.kafka.group import committed_offsets
 from streams.kafka.producer import Message, Sink
+from streams.kafka.reader import read_to_end
 
 _NAMED = 5
 _AT_ONCE = 2000
@@ -78,7 +78,7 @@ async def _movable(kafka: Connection, plan: Plan, move: Move) -> list[PartitionC
     """The clocks, once it is seen that every row and clock can be moved."""
     clocks: list[PartitionClock] = []
     for number in range(move.before):
-        rows = counting_rows(await _records(kafka, changelog_name(plan.source), number))
+        rows = (await _counting(kafka, changelog_name(plan.source), number)).rows
         clocks += clocks_of(rows)
         for _ in moved_rows(rows, number, move):
             pass
@@ -121,7 +121,7 @@ async def _copy(kafka: Connection, plan: Plan, move: Move, clocks: Sequence[Part
     sink = Sink(kafka)
     try:
         for number in range(move.before):
-            rows = counting_rows(await _records(kafka, changelog_name(plan.source), number))
+            rows = (await _counting(kafka, changelog_name(plan.source), number)).rows
             await _write(sink, new, moved_rows(rows, number, move), there, expected)
         await _write(sink, new, moved_clocks(clocks, move), there, expected)
         stray = [(no, key) for no, keys in there.items() for key in keys.keys() - expected[no].keys()]
@@ -165,23 +165,25 @@ async def _verify(kafka: Connection, plan: Plan, expected: _Digests) -> None:
 async def _digests(kafka: Connection, plan: Plan) -> _Digests:
     found: _Digests = {}
     for number in range(plan.partitions):
-        records = await _records(kafka, changelog_name(plan.target), number)
-        judge = Claims()
-        if any(judge.judge(*record) is Verdict.CLAIM for record in records):
+        there = await _counting(kafka, changelog_name(plan.target), number)
+        if there.is_claimed:
             raise RekeyError(f"workers of {plan.target} have worked already: choose another name with --to")
-        found[number] = {key: _digest(row) for key, row in counting_rows(records).items()}
+        found[number] = {key: _digest(row) for key, row in there.rows.items()}
     return found
 
 
-async def _records(kafka: Connection, changelog: str, number: int) -> Sequence[LogRecord]:
-    part = TopicPartition(changelog, number)
-    consumer = kafka.consumer(isolation_level="read_uncommitted")
+async def _counting(kafka: Connection, changelog: str, number: int) -> CountingRows:
+    found = CountingRows()
+    # As workers read it: a transaction that a stranger left open must not hide what stands behind it.
+    consumer = kafka.consumer(auto_offset_reset="earliest", isolation_level="read_uncommitted")
     await kafka.start(consumer)
     try:
-        end = (await consumer.end_offsets([part]))[part]
+        part = TopicPartition(changelog, number)
+        async for m in read_to_end(consumer, await consumer.beginning_offsets([part])):
+            found.take(LogRecord(number, m.offset, m.key, m.value, m.headers))
     finally:
         await consumer.stop()
-    return await read_span(kafka, changelog, number, 0, end)
+    return found
 
 
 async def _commit(kafka: Connection, group: str, offsets: Mapping[int, int]) -> None:

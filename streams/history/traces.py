@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from streams.account.changelog import Claims, Verdict
 from streams.contracts.topics import ACTIONS, DEADLETTER, EVENTS, LABELS, changelog_name
 from streams.kafka.admin import partitions_of
 from streams.kafka.connection import Connection
@@ -74,12 +75,15 @@ async def find_traces(
         starts = await newest(consumer, parts, most)
         starts |= {part: begins[part] for part in parts if part.topic == changelog}
         found: list[ConsumerRecord] = []
+        judge = Claims()
         async for message in read_to_end(consumer, starts):
+            if message.topic == changelog and not _counts(judge, message):
+                continue
             if names(message, borrower_id):
                 found.append(message)
     finally:
         await consumer.stop()
-    of_state = [message for message in found if message.topic == changelog]
+    of_state = [message for message in found if message.topic == changelog and message.key == borrower_id.encode()]
     last = {message.partition: message for message in of_state}
     living = tuple(number for number, message in sorted(last.items()) if message.value is not None)
     return Traces(
@@ -103,6 +107,10 @@ def names(message: ConsumerRecord, borrower_id: str) -> bool:
         return True
     quoted = json.dumps(borrower_id).encode()
     return message.topic != ACTIONS and quoted in (message.value or b"")
+
+
+def _counts(judge: Claims, m: ConsumerRecord) -> bool:
+    return judge.judge(m.partition, m.offset, m.key, m.value, m.headers) is Verdict.COUNTS
 
 
 def _searched_all(topic: str, starts: Mapping[TopicPartition, int], begins: Mapping[TopicPartition, int]) -> bool:

@@ -21,7 +21,7 @@ from streams.decide import Rules
 from streams.history.offline import run_offline
 from streams.kafka.admin import ensure_topics, partitions_of
 from streams.kafka.connection import Connection
-from streams.kafka.group import committed_offsets
+from streams.kafka.group import committed_offsets, group_progress
 from streams.score import ModelSet
 from tests.support.factories import opened, payment, tick
 from tests.support.processes import COMMAND, Process, environment, read_all, running
@@ -166,11 +166,12 @@ async def test_it_refuses_while_a_worker_lives_or_has_not_read_everything(
     kafka = own_broker.connection
     env = await worked_through(kafka, model, tmp_path)
     with running("worker", env, tmp_path / "worker.log") as worker:
-        await read_by(kafka, "riskmon", len(first_half()), worker)
         async with asyncio.timeout(60):
-            while (alive := await asyncio.to_thread(riskmon, own_broker)).returncode == 0:
+            while not (await group_progress(kafka, "riskmon", EVENTS)).members:
+                worker.assert_running()
                 await asyncio.sleep(0.1)
-    assert "1 workers of riskmon are alive" in alive.stderr
+        alive = await asyncio.to_thread(riskmon, own_broker)
+    assert (alive.returncode, "1 workers of riskmon are alive" in alive.stderr) == (1, True)
     await send(kafka, paid(75, 0, 3)[:4], BEFORE)
     unread = await asyncio.to_thread(riskmon, own_broker)
     assert (unread.returncode, "4 events are not read yet" in unread.stderr) == (1, True)

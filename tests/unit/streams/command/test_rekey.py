@@ -13,7 +13,7 @@ from streams.account.codec import (
     encode,
 )
 from streams.account.decision_state import DecisionState
-from streams.command.rekey import Move, RekeyError, counting_rows, home, moved_clocks, moved_rows
+from streams.command.rekey import CountingRows, Move, RekeyError, home, moved_clocks, moved_rows
 from streams.command.repartition import new_name
 from streams.kafka.changelog import LogRecord
 from tests.support.factories import account_of, opened
@@ -36,6 +36,13 @@ def clock(partition: int, day: int) -> PartitionClock:
     return PartitionClock(partition, day, 3)
 
 
+def counting_rows(records: list[LogRecord]) -> dict[bytes, bytes]:
+    found = CountingRows()
+    for record in records:
+        found.take(record)
+    return found.rows
+
+
 def log(*messages: tuple[bytes | None, bytes | None, int | None]) -> list[LogRecord]:
     """Messages of one partition: key, value, and the claim they stand on."""
     return [
@@ -45,8 +52,9 @@ def log(*messages: tuple[bytes | None, bytes | None, int | None]) -> list[LogRec
 
 
 def test_the_home_of_a_key_is_the_java_clients() -> None:
-    # From Kafka's own test of its murmur2: 21 -> -973932308, made positive.
-    assert home(b"21", 1 << 30) == (-973932308 & 0x7FFFFFFF) % (1 << 30)
+    # From Kafka's own test of its murmur2, made positive.
+    for key, hashed in ((b"21", -973932308), (b"foobar", -790332482), (b"a-little-bit-long-string", -985981536)):
+        assert home(key, 1000) == (hashed & 0x7FFFFFFF) % 1000
 
 
 def test_a_row_moves_to_its_keys_home_with_the_watermark_of_that_partition() -> None:
