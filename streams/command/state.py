@@ -8,6 +8,7 @@ import typer
 
 from streams.command.flags import Bootstrap, settings_with
 from streams.command.process import ready_topics, say
+from streams.contracts.printable import printable
 
 app = typer.Typer()
 
@@ -48,7 +49,8 @@ def forget(
     found = asyncio.run(traces_of(settings, borrower_id))
     if not dry_run:
         if not yes:
-            typer.confirm(f"Erase the state of borrower {borrower_id}? It cannot be brought back", abort=True, err=True)
+            asked = f"Erase the state of borrower {printable(borrower_id)}? It cannot be brought back"
+            typer.confirm(asked, abort=True, err=True)
         found = asyncio.run(applied(settings, borrower_id, found))
         asyncio.run(erase(settings, borrower_id, found))
     table = Table("where", "what", "until")
