@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -23,15 +24,14 @@ from pathlib import Path
 from streams.command.local_kafka.broker import free_port
 
 ROOT = Path(__file__).parent.parent
-_COMMAND = [sys.executable, "-m", "streams.command"]
 _START_SECONDS = 60
 _SETTLE_SECONDS = 3
 _COMMANDS = """
 import typer
-from streams.command.app import app
+from {module} import app
 def paths(command, path=()):
     yield " ".join(path)
-    for name, below in getattr(command, "commands", {}).items():
+    for name, below in getattr(command, "commands", dict()).items():
         yield from paths(below, (*path, name))
 print("\\n".join(paths(typer.main.get_command(app))))
 """
@@ -45,27 +45,32 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, required=True)
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        other, model = Path(folder) / "other", Path(folder) / "forest"
+        other, models = Path(folder) / "other", Path(folder) / "models"
         subprocess.run(["git", "worktree", "add", "--detach", str(other), given.against], cwd=ROOT, check=True)
         try:
-            found = _measure({"now": ROOT, given.against: other}, model, given.runs)
+            found = _measure({"now": ROOT, given.against: other}, models, given.runs)
         finally:
             subprocess.run(["git", "worktree", "remove", "--force", str(other)], cwd=ROOT, check=True)
     given.out.write_text(json.dumps(found, indent=2) + "\n")
     print(json.dumps(found, indent=2))
 
 
-def _measure(codes: dict[str, Path], model: Path, runs: int) -> dict[str, dict[str, object]]:
-    train = [*_COMMAND, "train", "--out", str(model), "--borrowers", "400", "--days", "360"]
-    subprocess.run(train, cwd=ROOT, check=True, capture_output=True)
-    commands = {name: _lines([sys.executable, "-c", _COMMANDS], code) for name, code in codes.items()}
+def _measure(codes: dict[str, Path], models: Path, runs: int) -> dict[str, dict[str, object]]:
+    modules = {name: _module(code) for name, code in codes.items()}
+    commands = {
+        name: _lines([sys.executable, "-c", _COMMANDS.format(module=modules[name])], code)
+        for name, code in codes.items()
+    }
     cpu: dict[str, dict[str, list[float]]] = {name: {each: [] for each in commands[name]} for name in codes}
     memory: dict[str, list[float]] = {name: [] for name in codes}
+    for name, code in codes.items():
+        train = ["train", "--out", str(models / name), "--borrowers", "400", "--days", "360"]
+        subprocess.run(_riskmon(modules[name], *train), cwd=code, check=True, capture_output=True)
     for _ in range(runs):
         for name, code in codes.items():
             for command, seconds in cpu[name].items():
-                seconds.append(_help_seconds(command.split(), code))
-            memory[name].append(_idle_worker_mb(model, code))
+                seconds.append(_help_seconds(_riskmon(modules[name], *command.split(), "--help"), code))
+            memory[name].append(_idle_worker_mb(modules[name], models / name, code))
     return {
         name: {
             "help_cpu_seconds": {each or "riskmon": round(statistics.median(of), 2) for each, of in cpu[name].items()},
@@ -75,20 +80,30 @@ def _measure(codes: dict[str, Path], model: Path, runs: int) -> dict[str, dict[s
     }
 
 
+def _module(code: Path) -> str:
+    """Where the commit keeps its command line."""
+    scripts = tomllib.loads((code / "pyproject.toml").read_text())["project"]["scripts"]
+    return str(scripts["riskmon"]).partition(":")[0]
+
+
+def _riskmon(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", f"from {module} import main; main()", *arguments]
+
+
 def _lines(command: list[str], code: Path) -> list[str]:
     return subprocess.run(command, cwd=code, capture_output=True, text=True, check=True).stdout.rstrip("\n").split("\n")
 
 
 def _help_seconds(command: list[str], code: Path) -> float:
-    child = subprocess.Popen([*_COMMAND, *command, "--help"], cwd=code, stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(command, cwd=code, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
-        raise RuntimeError(f"{' '.join(command)} --help in {code} ended with {child.returncode}")
+        raise RuntimeError(f"{command} in {code} ended with {child.returncode}")
     return usage.ru_utime + usage.ru_stime
 
 
-def _idle_worker_mb(model: Path, code: Path) -> float:
+def _idle_worker_mb(module: str, model: Path, code: Path) -> float:
     """Resident memory of a worker that has its model and waits for a Kafka that is not there."""
     port = free_port()
     with tempfile.TemporaryDirectory() as home:
@@ -97,7 +112,7 @@ def _idle_worker_mb(model: Path, code: Path) -> float:
             "RISKMON_MODEL_DIR": str(model),
             "RISKMON_HOME": home,
         }
-        worker = [*_COMMAND, "worker", "--metrics-port", str(port)]
+        worker = _riskmon(module, "worker", "--metrics-port", str(port))
         quiet = subprocess.DEVNULL
         child = subprocess.Popen(worker, cwd=code, env=environment, stdout=quiet, stderr=quiet)
         try:
