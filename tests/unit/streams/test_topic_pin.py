@@ -4,6 +4,7 @@ from its first batch on."""
 
 from datetime import UTC, datetime
 
+import msgspec
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
