@@ -1,6 +1,4 @@
-"""The id of the events topic stands with the partition's clock, import msgspec
-
-from its first batch on."""
+"""The id of the events topic stands with the partition's clock, from its first batch on."""
 
 from datetime import UTC, datetime
 
