@@ -37,6 +37,9 @@ _log = logging.getLogger(__name__)
 _LABELS_PARTITION = TopicPartition(LABELS, 0)
 # A snapshot holds the whole record (80 to 160 kB): labels share one while they come fast.
 _SNAPSHOT_SECONDS = 1.0
+# But not more of them: after a pause thousands come in a second, and one snapshot of them all would move the scores so
+# far that it is held back.
+_SNAPSHOT_LABELS = 300
 _LOOK_SECONDS = 2.0
 
 
@@ -113,7 +116,8 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
         for messages in fetched.values():
             await self._take([as_record(each) for each in messages])
         now = time.monotonic()
-        if now - self._saved_at >= _SNAPSHOT_SECONDS and await self._save():
+        is_time = now - self._saved_at >= _SNAPSHOT_SECONDS
+        if (is_time or self.lesson.next_offset - self._saved_offset >= _SNAPSHOT_LABELS) and await self._save():
             await self._commit(consumer)
         elif now - self._looked_at >= _LOOK_SECONDS:
             await self._look()
