@@ -9,7 +9,7 @@ CORE = [
     "streams/account/admission",
     "streams/account/memory",
     "streams/account/standing",
-    "streams/block",
+    "streams/decide_block",
     "streams/contracts/due_dates",
     "streams/decide",
     "streams/evolve",

@@ -19,10 +19,10 @@ from streams.account.batch import Agenda, BatchResult, Wake
 from streams.account.codec import CLOCK_PREFIX, BorrowerState, OutboxEntry, PartitionClock, RowUnreadableError, encode
 from streams.account.loan import Account
 from streams.account.memory import Memory
-from streams.block import Block, Context, Rules, wake_day
 from streams.contracts.records import DeadLetter, Record
 from streams.contracts.refusals import trace_of
 from streams.contracts.vocabulary import Segment, Strategy
+from streams.decide_block import Block, Context, Rules, wake_day
 from streams.score import ModelSet
 from streams.strategy import message_of
 

@@ -36,7 +36,9 @@ def test_the_compiled_core_passes_the_tests_of_the_core(tmp_path: Path) -> None:
     assert built.returncode == 0, built.stderr[-3000:]
     shutil.copytree(ROOT / "tests", compiled / "tests", ignore=shutil.ignore_patterns("__pycache__", "integration"))
     shutil.copy(ROOT / "pyproject.toml", compiled)
-    seen = "import streams.decide, streams.evolve, streams.block as b; print(b.__file__, streams.evolve.__file__)"
+    seen = (
+        "import streams.decide, streams.evolve, streams.decide_block as b; print(b.__file__, streams.evolve.__file__)"
+    )
     where = subprocess.run([sys.executable, "-c", seen], cwd=compiled, check=True, stdout=subprocess.PIPE, text=True)
     assert [Path(each).suffix for each in where.stdout.split()] == [".so", ".so"]
     tests = [
