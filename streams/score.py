@@ -13,8 +13,8 @@ from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.serving.arrays import Floats
 from models.serving.blend import combine
 from models.serving.contenders import RECIPES
 from models.serving.forest import Forest
@@ -45,10 +45,10 @@ class Scores:
     And the segment of each row.
     """
 
-    forest: NDArray[np.float64]
-    online: NDArray[np.float64]
-    blend: NDArray[np.float64]
-    contenders: Mapping[str, NDArray[np.float64]]
+    forest: Floats
+    online: Floats
+    blend: Floats
+    contenders: Mapping[str, Floats]
     segments: Sequence[Segment | None]
 
 
@@ -87,7 +87,7 @@ class OnlineModels:
             raise SnapshotError(f"{snapshot.champion}: this riskmon has no such recipe")
         return cls(scorers, snapshot.champion, snapshot.online_weight, snapshot.labels_learnt)
 
-    def blended(self, reference: ReferenceRows) -> NDArray[np.float64]:
+    def blended(self, reference: ReferenceRows) -> Floats:
         """The blended scores of reference rows, by the forest scores that came with them."""
         served = self.scorers[self.champion].predict(np.array(reference.rows, dtype=np.float64))
         return combine(np.array(reference.forest_scores), served, self.weight)
@@ -154,7 +154,7 @@ class ModelSet:
         """
         asked = np.array(rows, dtype=np.float64)
         base = 0.0
-        parts: NDArray[np.float64] = np.zeros(asked.shape)
+        parts: Floats = np.zeros(asked.shape)
         if self.forest is not None:
             base, forest_parts = self.forest.contributions(asked[:, self._forest_columns])
             parts[:, self._forest_columns] = forest_parts

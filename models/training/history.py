@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.serving.arrays import Floats
 from models.training.fairness import Person
 from models.training.forest import History, TrainingSet
 from producers.simulator.simulate import SimulationConfig, simulate
@@ -54,7 +54,7 @@ def training_set(labels: list[Label]) -> TrainingSet:
     )
 
 
-def _open_loans(table: Mapping[str, bytes], rules: AccountRules) -> NDArray[np.float64]:
+def _open_loans(table: Mapping[str, bytes], rules: AccountRules) -> Floats:
     """The rows of `NOTEBOOK_FEATURES` of all loans that are open in the engine's table."""
     accounts = [decode_state(row).account for key, row in table.items() if not key.startswith(CLOCK_PREFIX)]
     rows = [

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
+from models.serving.arrays import Floats
 from models.serving.reasons import top_reasons
 from models.training.clustering import HIGH_RISK, SEGMENTS, try_ks
 from models.training.costs import Policy
@@ -90,7 +91,7 @@ def strategy_table(frame: pd.DataFrame, trained: TrainedModel, policy: Policy) -
     return table.sort_values("Score", ascending=False, kind="stable")
 
 
-def _reasons(rows: NDArray[np.float64], trained: TrainedModel, chosen: Sequence[Strategy]) -> list[str]:
+def _reasons(rows: Floats, trained: TrainedModel, chosen: Sequence[Strategy]) -> list[str]:
     """What moved each score most: up, or down for who is only reminded."""
     at = columns(NOTEBOOK_FEATURE_NAMES)
     full, parts = np.zeros((2, len(rows), len(ROW_NAMES)))
