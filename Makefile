@@ -27,8 +27,9 @@ help:
 demo: $(STAMP) kafka
 	$(VENV)/bin/riskmon demo
 
+# The coverage is that of the pure core, and has a floor (pyproject.toml).
 test: $(STAMP) lint kafka
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --cov --cov-report=term
 
 # Java and Kafka's jars, unless they are here; apart from the tests, so that a slow network ends none of them.
 kafka: $(STAMP)
