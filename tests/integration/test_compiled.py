@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.machine import c_compiler
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +24,7 @@ CORE_TESTS = [
 ]
 
 
+@pytest.mark.timeout(900)
 def test_the_compiled_core_passes_the_tests_of_the_core(tmp_path: Path) -> None:
     c_compiler()
     source, compiled = tmp_path / "source", tmp_path / "compiled"
