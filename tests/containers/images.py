@@ -45,9 +45,11 @@ ENTRYPOINT []
 CMD ["/etc/kafka/docker/run"]
 """
 _KAFKA_RUN = """\
-#!/bin/sh -e
-java -cp '/opt/kafka/libs/*' kafka.docker.KafkaDockerWrapper setup --default-configs-dir /etc/kafka/docker \\
-    --mounted-configs-dir /mnt/shared/config --final-configs-dir /opt/kafka/config
+#!/bin/sh
+set -e
+said=$(java -cp '/opt/kafka/libs/*' kafka.docker.KafkaDockerWrapper setup --default-configs-dir /etc/kafka/docker \\
+    --mounted-configs-dir /mnt/shared/config --final-configs-dir /opt/kafka/config 2>&1) ||
+    echo "$said" | grep -q "already formatted" || { echo "$said"; exit 1; }
 exec java $KAFKA_HEAP_OPTS -cp '/opt/kafka/libs/*' kafka.Kafka /opt/kafka/config/server.properties
 """
 _API_VERSIONS = """\
