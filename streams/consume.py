@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 # Records that wait count by their size, too: so many bytes as one more record.
-_BYTES_A_RECORD = 16 << 10
+_BYTES_A_RECORD = 8 << 10
 
 
 class Run(NamedTuple):

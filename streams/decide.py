@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from streams.account.admission import Placement
 from streams.account.batch import Agenda, BatchResult, Wake
@@ -105,7 +106,9 @@ class Batch:
         self.result = BatchResult()
         self._engine = engine
         self._records = records
-        self._context = Context(engine.rules, engine.memory, self._row, engine.place, book, book.versions, now)
+        self._context = Context(
+            engine.rules, engine.memory, partial(_row, engine, self.result), engine.place, book, book.versions, now
+        )
         self._agenda = Agenda(records)
         self._outboxes: dict[str, tuple[OutboxEntry, ...]] = {}
 
@@ -128,10 +131,6 @@ class Batch:
             yield
         # The learner tells repeats by their order, so labels leave in the order of their origin.
         self.result.outgoing.sort(key=_order)
-
-    def _row(self, borrower_id: str) -> bytes | None:
-        decided = self.result.rows.get(borrower_id)
-        return decided[1] if decided else self._engine.lookup(borrower_id)
 
     def _work(self, block: Block, most: int) -> Exception | None:
         """Work through a block of at most so many items that matter; what it raised, if it left no trace."""
@@ -174,6 +173,12 @@ class Batch:
                 self.result.outgoing.append((number, message_of(number, entry)))
                 borrower_id = entry.key.decode()
                 self._outboxes[borrower_id] = (*self._outboxes.get(borrower_id, ()), entry)
+
+
+def _row(engine: Engine, result: BatchResult, borrower_id: str) -> bytes | None:
+    """A row as it was decided last. No method of the batch: a circle would keep its records until it is looked for."""
+    decided = result.rows.get(borrower_id)
+    return decided[1] if decided else engine.lookup(borrower_id)
 
 
 def _order(sent: tuple[int, OutboxEntry]) -> tuple[int, int, bytes]:

@@ -24,6 +24,8 @@ from aiokafka.record.util import decode_varint
 
 MOST_BYTES = 64 << 20
 """The most that the records of one batch may take once they are decompressed."""
+MOST_TOGETHER = 16 << 20
+"""No further batch of a fetch is opened once those before it have taken this."""
 _MOST_HEADERS = 10_000
 # A shorter record cannot hold enough headers to matter.
 _LONG_RECORD = 1 << 20

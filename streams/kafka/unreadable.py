@@ -18,7 +18,7 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
 from streams.contracts.refusals import RefusalReason
-from streams.kafka.codecs import MOST_BYTES, BatchTooLargeError, bound_codecs, opened_bytes
+from streams.kafka.codecs import MOST_TOGETHER, BatchTooLargeError, bound_codecs, opened_bytes
 
 _log = logging.getLogger(__name__)
 # A batch may have been damaged on its way here and not where it is kept.
@@ -38,7 +38,7 @@ class UnreadableRecord(ConsumerRecord):  # type: ignore[misc]
 
 
 class ReadableRecords(fetcher.PartitionRecords):  # type: ignore[misc]
-    """What a fetch brought of one partition: never an error, and not much more than `MOST_BYTES` at a time.
+    """What a fetch brought of one partition: never an error, and a bounded amount at a time.
 
     `next_fetch_offset` says how far it has been read, over records, markers of transactions and what was aborted.
     """
@@ -80,7 +80,7 @@ class ReadableRecords(fetcher.PartitionRecords):  # type: ignore[misc]
 
 
 class FetchedBatches:
-    """aiokafka's batches of one fetch, up to `MOST_BYTES` opened; `newest` is the one that is being read."""
+    """aiokafka's batches of one fetch, up to `MOST_TOGETHER` opened; `newest` is the one that is being read."""
 
     def __init__(self, data: bytes) -> None:
         self._records = MemoryRecords(data)
@@ -96,7 +96,7 @@ class FetchedBatches:
 
     def has_next(self) -> bool:
         """Whether there is another batch, and room to open it; what is left is fetched anew."""
-        if self._opened_before is not None and opened_bytes() - self._opened_before > MOST_BYTES:
+        if self._opened_before is not None and opened_bytes() - self._opened_before > MOST_TOGETHER:
             return False
         more: bool = self._is_cut or self._records.has_next()
         return more

@@ -90,7 +90,7 @@ async def test_batches_just_under_the_bound_do_not_add_up(own_broker: LocalBroke
         assert await metric(worker, "riskmon_dead_letters_total") == 12
         peak = peak_mb(worker)
     print(f"twelve times 60 MiB: the worker had {peak} MB at most")
-    assert peak < 800
+    assert peak < 600
 
 
 async def test_a_batch_damaged_on_the_disk_is_a_dead_letter_a_record(

@@ -194,7 +194,7 @@ def test_a_batch_knows_which_offsets_it_covers() -> None:
 
 
 def test_large_records_fill_a_partition_sooner_and_room_comes_back() -> None:
-    intake = Intake(100)
+    intake = Intake(200)
     records = [Record(0, n, None, bytes(1 << 20), 0) for n in range(3)]
     for _ in range(50):
         intake.put(Run(0, 1, records, 0, 3))

@@ -13,7 +13,7 @@ from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
 from streams.contracts.records import Record, Unreadable
-from streams.kafka.codecs import MOST_BYTES, gunzip, unlz4, unsnap, unzstd
+from streams.kafka.codecs import MOST_BYTES, MOST_TOGETHER, gunzip, unlz4, unsnap, unzstd
 from streams.kafka.reader import as_record
 from streams.kafka.unreadable import FetchedBatches, ReadableRecords
 
@@ -105,7 +105,7 @@ def test_a_bomb_of_headers_is_not_opened() -> None:
 
 
 def test_many_batches_that_are_large_together_are_read_one_fetch_after_another() -> None:
-    three = [batch(each, [bytes(MOST_BYTES // 2 + 1)], ZSTD) for each in range(3)]
+    three = [batch(each, [bytes(MOST_TOGETHER // 2 + 1)], ZSTD) for each in range(3)]
     assert [each.offset for each in read(*three, tries=1)] == [0, 1]
     assert [each.offset for each in read(*three[2:], start=2, tries=1)] == [2]
 
