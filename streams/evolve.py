@@ -18,8 +18,8 @@ from streams.account import ledger
 from streams.account.billing import bill
 from streams.account.closing import CHARGED_OFF, REOPENED, WRITTEN_OFF, derive_end, note
 from streams.account.holds import change_days, held_days, lift, place, without_old
-from streams.account.loan import Account, Loan, Waiting, digest
-from streams.account.obligations import count_of, due_before, due_on, paid_up
+from streams.account.loan import Account, Loan, StatusThen, Waiting, digest
+from streams.account.obligations import count_of, due_on, number_due, paid_up
 from streams.account.opening import open_loan
 from streams.account.payments import paid_by
 from streams.account.rules import MAX_CLOSED_LOANS, MAX_LOANS, MAX_REMEMBERED, AccountRules
@@ -103,7 +103,14 @@ def _brought_on(loan: Loan, told_of: str, happened: int, closed_day: int, rules:
 def _closed_for(loan: Loan, day: int, rules: AccountRules) -> Loan:
     if loan.waiting:
         loan = ledger.without(loan, ledger.overdue_reversals(loan, day, rules), day)
-    return _derived(replace(loan, closed_to=day) if day > loan.closed_to else loan, rules)
+    if day <= loan.closed_to:
+        return _derived(loan, rules)
+    closed = replace(loan, closed_to=day)
+    if loan.closed_to < loan.told_to or loan.changes or loan.waiting or loan.closed:
+        return _derived(closed, rules)
+    # Only time has passed since the last close: the status goes on from there.
+    before = StatusThen(loan.closed_to, loan.status, loan.status_since, loan.worst_dpd)
+    return with_status(ledger.fold(closed, rules), rules, before)
 
 
 def _derived(loan: Loan, rules: AccountRules) -> Loan:
@@ -113,6 +120,10 @@ def _derived(loan: Loan, rules: AccountRules) -> Loan:
 
 def _tidied(account: Account, rules: AccountRules, touched: str = "") -> Account:
     """The account without what is too old. A closed loan is forgotten in time, not by the event that tells of it."""
+    horizon = account.as_of - rules.ledger_days
+    is_old = account.recent and account.recent[-1][1] < horizon
+    if not is_old and not account.holds and not any(loan.closed for loan in account.loans):
+        return account
     kept = tuple(loan for loan in account.loans if not _is_forgotten(loan, account.as_of, rules, touched))
     closed = sorted(loan.closed_day for loan in kept if loan.closed)
     if len(closed) > MAX_CLOSED_LOANS:
@@ -122,8 +133,8 @@ def _tidied(account: Account, rules: AccountRules, touched: str = "") -> Account
     if len(kept) < len(account.loans):
         gone = tuple(loan.opened_by for loan in account.loans if loan not in kept)
         ended = (*gone, *ended)[:MAX_REMEMBERED]
-    recent, horizon = account.recent, account.as_of - rules.ledger_days
-    if recent and recent[-1][1] < horizon:
+    recent = account.recent
+    if is_old:
         recent = tuple(entry for entry in recent if entry[1] >= horizon)
     tidied = Account(account.borrower_id, account.as_of, kept, recent, ended, account.holds)
     return without_old(tidied, rules, _oldest_unpaid(tidied, rules)) if account.holds else tidied
@@ -153,19 +164,21 @@ def next_wake(account: Account, rules: AccountRules, label_days: int) -> int:
     """
     days: list[int] = []
     for loan in account.loans:
-        over = loan.last_over
+        as_of, over = loan.as_of, loan.last_over
         for each in loan.waiting:
             days.append(max(each.told_day + rules.reversal_days, over + 1) if each.told_day else over + 1)
         if loan.closed:
             continue
-        count, paid = count_of(loan), paid_up(loan, paid_by(loan, loan.as_of), rules)
+        count, paid = count_of(loan), paid_up(loan, paid_by(loan, as_of), rules)
         if paid < count:
-            days.append(max(due_on(loan, paid + 1, rules), over) + 1)
-        matured = due_before(loan, over - label_days + 1, rules).number
+            oldest = due_on(loan, paid + 1, rules)
+            # The close of a running day changes nothing for who was late before it.
+            days.append(max(oldest, as_of if oldest < over else over) + 1)
+        matured = number_due(loan, over - label_days + 1, rules)
         if matured < count:
             days.append(due_on(loan, matured + 1, rules) + label_days)
         for entry in loan.ledger:
-            if entry.value_day > loan.as_of:
+            if entry.value_day > as_of:
                 days.append(entry.value_day)
         if loan.status is LoanStatus.PROBATION:
             days.append(max(loan.status_since + rules.probation_days, over + 1))

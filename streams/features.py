@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from streams.account.loan import Account, Loan
-from streams.account.obligations import count_of, due_before, due_on
+from streams.account.obligations import count_of, due_before, due_on, number_due
 from streams.account.rules import AccountRules
 from streams.account.standing import Position, position
 from streams.contracts.money import MINOR_UNITS
@@ -78,7 +78,7 @@ def next_instalment(loan: Loan, as_of: int, rules: AccountRules) -> int | None:
     """
     if loan.charged_off:
         return None
-    number = due_before(loan, as_of + 1, rules).number + 1
+    number = number_due(loan, as_of + 1, rules) + 1
     return number if number <= count_of(loan) else None
 
 

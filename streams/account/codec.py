@@ -127,7 +127,10 @@ def applied_offset(row: bytes) -> int:
 
 def _current(state: _Row) -> _Row:
     """The state as it is written today: an older worker's loans had the account's calendar and kept no milestones."""
-    if all(loan.told_to for loan in state.account.loans):
+    for loan in state.account.loans:
+        if not loan.told_to:
+            break
+    else:
         return state
     as_of = state.account.as_of
     loans = tuple(loan if loan.told_to else _of_today(loan, as_of) for loan in state.account.loans)

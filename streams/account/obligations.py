@@ -34,12 +34,18 @@ def due_before(loan: Loan, day: int, rules: AccountRules) -> Due:
             if number < run.count:
                 break
         return Due(count, amount)
-    if rules.working_days is None:
-        count = instalments_due_before(loan.first_due, loan.tenure, day)
-    else:
-        count = _number_before(_annuity(loan), day, rules.working_days)
+    count = number_due(loan, day, rules)
     amount = count * loan.emi
     return Due(count, amount - loan.last_less if count == loan.tenure else amount)
+
+
+def number_due(loan: Loan, day: int, rules: AccountRules) -> int:
+    """How many obligations have a due day before `day`."""
+    if loan.runs:
+        return due_before(loan, day, rules).number
+    if rules.working_days is None:
+        return instalments_due_before(loan.first_due, loan.tenure, day)
+    return _number_before(_annuity(loan), day, rules.working_days)
 
 
 def due_on(loan: Loan, number: int, rules: AccountRules) -> int:
@@ -86,11 +92,12 @@ def paid_up(loan: Loan, paid: int, rules: AccountRules) -> int:
         return _paid_up(loan, paid, rules)
     if not loan.tenure:
         return 0
-    enough = paid + tolerance(loan.emi, rules, loan.scale)
-    count = enough // loan.emi
-    if count < loan.tenure - 1:
+    emi, tenure = loan.emi, loan.tenure
+    enough = paid + tolerance(emi, rules, loan.scale)
+    count = enough // emi
+    if count < tenure - 1:
         return count if count > 0 else 0
-    return loan.tenure if enough >= loan.tenure * loan.emi - loan.last_less else loan.tenure - 1
+    return tenure if enough >= tenure * emi - loan.last_less else tenure - 1
 
 
 def is_paid(loan: Loan, number: int, paid: int, rules: AccountRules) -> bool:

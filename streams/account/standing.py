@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from streams.account.holds import day_when, days_late
 from streams.account.loan import Loan
-from streams.account.obligations import count_of, due_before, due_on, paid_up, total_of
+from streams.account.obligations import count_of, due_before, due_on, number_due, paid_up, total_of
 from streams.account.payments import paid_by
 from streams.account.rules import AccountRules
 from streams.account.terms import terms_on
@@ -122,7 +122,7 @@ def _growth_and_annuity(annual_rate_e4: int, months: int) -> tuple[Decimal, Deci
 
 def decided(loan: Loan, before: int, rules: AccountRules) -> range:
     """Numbers of the obligations, not yet folded, whose grace ended before that day."""
-    last = due_before(loan, before - rules.grace_days, rules).number
+    last = number_due(loan, before - rules.grace_days, rules)
     if loan.held:
         while last > loan.folded_instalments and _grace_end(loan, last, rules) >= before:
             last -= 1

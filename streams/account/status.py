@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from streams.account.holds import day_when, days_late
 from streams.account.loan import Loan, StatusThen
-from streams.account.obligations import count_of, due_before, due_on, paid_up
+from streams.account.obligations import count_of, due_before, due_on, number_due, paid_up
 from streams.account.rules import AccountRules
 from streams.account.standing import outstanding
 from streams.account.terms import versions
@@ -35,10 +35,15 @@ class _Span(NamedTuple):
     lag: int
 
 
-def with_status(loan: Loan, rules: AccountRules) -> Loan:
-    """The loan with its status as of now; the same object if nothing changes."""
+def with_status(loan: Loan, rules: AccountRules, before: StatusThen | None = None) -> Loan:
+    """The loan with its status as of now; the same object if nothing changes.
+
+    `before` is its status on an earlier day, if nothing was told since.
+    """
     if loan.closed:
         then = status_by(loan, min(loan.closed_day, loan.as_of), rules)
+    elif before is not None:
+        then = _status_by(loan, before, loan.as_of, rules)
     else:
         then = status_by(loan, loan.as_of, rules)
     if then.status is loan.status and then.since == loan.status_since and then.worst_dpd == loan.worst_dpd:
@@ -116,7 +121,7 @@ def _changes(loan: Loan, then: StatusThen, span: _Span, rules: AccountRules) -> 
 
 
 def _next_day(loan: Loan, status: LoanStatus, since: int, day: int, span: _Span, rules: AccountRules) -> int:
-    number = due_before(loan, day - span.lag, rules).number + 1
+    number = number_due(loan, day - span.lag, rules) + 1
     days = [due_on(loan, number, rules) + 1 + span.lag if number <= count_of(loan) else _NEVER]
     if span.oldest < span.last:
         days.append(day_when(loan, span.oldest, rules.default_dpd))
