@@ -164,27 +164,37 @@ def next_wake(account: Account, rules: AccountRules, label_days: int) -> int:
     """
     days: list[int] = []
     for loan in account.loans:
-        as_of, over = loan.as_of, loan.last_over
-        for each in loan.waiting:
-            days.append(max(each.told_day + rules.reversal_days, over + 1) if each.told_day else over + 1)
-        if loan.closed:
-            continue
-        count, paid = count_of(loan), paid_up(loan, paid_by(loan, as_of), rules)
-        if paid < count:
-            oldest = due_on(loan, paid + 1, rules)
-            # The close of a running day changes nothing for who was late before it.
-            days.append(max(oldest, as_of if oldest < over else over) + 1)
-        matured = number_due(loan, over - label_days + 1, rules)
-        if matured < count:
-            days.append(due_on(loan, matured + 1, rules) + label_days)
-        for entry in loan.ledger:
-            if entry.value_day > as_of:
-                days.append(entry.value_day)
-        if loan.status is LoanStatus.PROBATION:
-            days.append(max(loan.status_since + rules.probation_days, over + 1))
+        if loan.waiting:
+            days.extend(_giving_up_days(loan, rules))
+        if not loan.closed:
+            days.extend(_wake_days(loan, rules, label_days))
     if account.holds:
         days.extend(change_days(account))
     return min(days, default=0)
+
+
+def _giving_up_days(loan: Loan, rules: AccountRules) -> list[int]:
+    """When reversals without a payment are given up; one that no day was closed for yet waits from the next close."""
+    first = loan.last_over + 1
+    return [max(each.told_day + rules.reversal_days, first) if each.told_day else first for each in loan.waiting]
+
+
+def _wake_days(loan: Loan, rules: AccountRules, label_days: int) -> list[int]:
+    as_of, over, days = loan.as_of, loan.last_over, []
+    count, paid = count_of(loan), paid_up(loan, paid_by(loan, as_of), rules)
+    if paid < count:
+        oldest = due_on(loan, paid + 1, rules)
+        # The close of a running day changes nothing for who was late before it.
+        days.append(max(oldest, as_of if oldest < over else over) + 1)
+    matured = number_due(loan, over - label_days + 1, rules)
+    if matured < count:
+        days.append(due_on(loan, matured + 1, rules) + label_days)
+    for entry in loan.ledger:
+        if entry.value_day > as_of:
+            days.append(entry.value_day)
+    if loan.status is LoanStatus.PROBATION:
+        days.append(max(loan.status_since + rules.probation_days, over + 1))
+    return days
 
 
 def _is_known(name: int, account: Account) -> bool:

@@ -133,17 +133,30 @@ def missed_among(loan: Loan, numbers: range, rules: AccountRules) -> int:
     """How many of these obligations were not paid by the end of their grace."""
     if not numbers:
         return 0
-    newest = max([entry.value_day for entry in loan.ledger], default=0)
+    newest = 0
+    for entry in loan.ledger:
+        if entry.value_day > newest:
+            newest = entry.value_day
+    if loan.changes:
+        return _missed_under_changes(loan, numbers, rules)
     missed = 0
     for number in numbers:
         until = _grace_end(loan, number, rules)
-        # What had been missed by then does not follow from later terms.
-        then = terms_on(loan, until)
-        up = paid_up(then, paid_by(loan, until), rules)
-        if until >= newest and not loan.changes:
+        if until >= newest:
             # No money came later, so what is not paid by now was missed without looking at each.
+            up = paid_up(loan, paid_by(loan, until), rules)
             return missed + numbers.stop - max(number, min(up + 1, numbers.stop))
-        if up < number:
+        if paid_up(loan, paid_by(loan, until), rules) < number:
+            missed += 1
+    return missed
+
+
+def _missed_under_changes(loan: Loan, numbers: range, rules: AccountRules) -> int:
+    """What had been missed by the end of a grace does not follow from later terms."""
+    missed = 0
+    for number in numbers:
+        until = _grace_end(loan, number, rules)
+        if paid_up(terms_on(loan, until), paid_by(loan, until), rules) < number:
             missed += 1
     return missed
 
