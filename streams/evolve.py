@@ -18,12 +18,12 @@ from streams.account import ledger
 from streams.account.billing import bill
 from streams.account.closing import CHARGED_OFF, REOPENED, WRITTEN_OFF, derive_end, note
 from streams.account.holds import change_days, held_days, lift, place, without_old
-from streams.account.loan import Account, Loan, StatusThen, Waiting, digest
+from streams.account.loan import Account, Loan, Waiting, digest
 from streams.account.obligations import count_of, due_on, number_due, paid_up
 from streams.account.opening import open_loan
 from streams.account.payments import paid_by
 from streams.account.rules import MAX_CLOSED_LOANS, MAX_LOANS, MAX_REMEMBERED, AccountRules
-from streams.account.status import with_status
+from streams.account.status import with_closed_day, with_status
 from streams.account.terms import change, derive_terms, take_back
 from streams.contracts.events import AccountEvent, ChangeEvent, EmiMissed, HoldEvent, LoanOpened
 from streams.contracts.records import Record
@@ -105,12 +105,9 @@ def _closed_for(loan: Loan, day: int, rules: AccountRules) -> Loan:
         loan = ledger.without(loan, ledger.overdue_reversals(loan, day, rules), day)
     if day <= loan.closed_to:
         return _derived(loan, rules)
-    closed = replace(loan, closed_to=day)
     if loan.closed_to < loan.told_to or loan.changes or loan.waiting or loan.closed:
-        return _derived(closed, rules)
-    # Only time has passed since the last close: the status goes on from there.
-    before = StatusThen(loan.closed_to, loan.status, loan.status_since, loan.worst_dpd)
-    return with_status(ledger.fold(closed, rules), rules, before)
+        return _derived(replace(loan, closed_to=day), rules)
+    return with_closed_day(loan, day, rules)
 
 
 def _derived(loan: Loan, rules: AccountRules) -> Loan:

@@ -35,15 +35,10 @@ class _Span(NamedTuple):
     lag: int
 
 
-def with_status(loan: Loan, rules: AccountRules, before: StatusThen | None = None) -> Loan:
-    """The loan with its status as of now; the same object if nothing changes.
-
-    `before` is its status on an earlier day, if nothing was told since.
-    """
+def with_status(loan: Loan, rules: AccountRules) -> Loan:
+    """The loan with its status as of now; the same object if nothing changes."""
     if loan.closed:
         then = status_by(loan, min(loan.closed_day, loan.as_of), rules)
-    elif before is not None:
-        then = _status_by(loan, before, loan.as_of, rules)
     else:
         then = status_by(loan, loan.as_of, rules)
     if then.status is loan.status and then.since == loan.status_since and then.worst_dpd == loan.worst_dpd:
@@ -51,21 +46,28 @@ def with_status(loan: Loan, rules: AccountRules, before: StatusThen | None = Non
     return replace(loan, status=then.status, status_since=then.since, worst_dpd=then.worst_dpd)
 
 
+def with_closed_day(loan: Loan, day: int, rules: AccountRules) -> Loan:
+    """The loan at the close of a day, if nothing was told since the last close: its status goes on from there."""
+    before = StatusThen(loan.closed_to, loan.status, loan.status_since, loan.worst_dpd)
+    then = _status_by(loan, before, day, day, rules)
+    return replace(loan, closed_to=day, status=then.status, status_since=then.since, worst_dpd=then.worst_dpd)
+
+
 def status_by(loan: Loan, until: int, rules: AccountRules) -> StatusThen:
     """The status at the close of `until`, or, on a day that is not over, as far as it can be told."""
     then = loan.status_then or StatusThen(loan.opened_day - 1, LoanStatus.PERFORMING, loan.opened_day, 0)
     if not loan.changes:
-        return _status_by(loan, then, until, rules)
+        return _status_by(loan, then, until, loan.last_over, rules)
     for version, last in versions(loan, until):
-        then = _status_by(version, then, last, rules)
+        then = _status_by(version, then, last, loan.last_over, rules)
     return then
 
 
-def _status_by(loan: Loan, then: StatusThen, until: int, rules: AccountRules) -> StatusThen:
-    """The status after `then` under terms that stay as they are."""
+def _status_by(loan: Loan, then: StatusThen, until: int, last_over: int, rules: AccountRules) -> StatusThen:
+    """The status after `then` under terms that stay as they are; the days after `last_over` are not over."""
     if until <= then.day:
         return then
-    first, over = then.day + 1, min(until, loan.last_over)
+    first, over = then.day + 1, min(until, last_over)
     paid, later = _payments(loan, first, until)
     for day, amount in later:
         last = min(day - 1, over)

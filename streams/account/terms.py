@@ -20,8 +20,7 @@ from streams.contracts.refusals import EventRefusedError
 def change(event: TermsChanged, loan: Loan, name: int, happened: int, oldest_day: int) -> Loan:
     """The loan with one more change. Raises `EventRefusedError`."""
     effective = event.effective_date.toordinal()
-    if not loan.tenure:
-        raise EventRefusedError("bad_terms", "loan_id: a revolving loan has no schedule that could change")
+    _refuse_revolving(loan)
     if loan.closed and happened > loan.closed_day:
         raise EventRefusedError("loan_closed", "loan_id: the loan was closed before")
     if effective < max(oldest_day, loan.folded_to):
@@ -41,6 +40,7 @@ def change(event: TermsChanged, loan: Loan, name: int, happened: int, oldest_day
 def take_back(event: TermsChangeReversed, loan: Loan, oldest_day: int) -> Loan:
     """The loan as if a change had never been told; that change may still be to come. Raises `EventRefusedError`."""
     effective, name = event.effective_date.toordinal(), digest(event.change_event_id)
+    _refuse_revolving(loan)
     if effective < max(oldest_day, loan.folded_to):
         raise EventRefusedError("too_late", "effective_date: lies before the ledger window")
     known = next((each for each in loan.changes if each.name == name), Change(name, effective))
@@ -75,6 +75,11 @@ def fold_changes(loan: Loan, horizon: int) -> Loan:
 def is_changed(loan: Loan, first: int, last: int) -> bool:
     """Whether other terms took effect on one of these days."""
     return any(first <= each.effective <= last and not each.is_void for each in loan.changes)
+
+
+def _refuse_revolving(loan: Loan) -> None:
+    if not loan.tenure:
+        raise EventRefusedError("bad_terms", "loan_id: a revolving loan has no schedule that could change")
 
 
 def _terms_by(loan: Loan, day: int) -> Loan:

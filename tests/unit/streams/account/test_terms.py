@@ -13,7 +13,7 @@ from streams.account.obligations import due_before, due_on, run_day
 from streams.account.rules import AccountRules
 from streams.contracts.events import AccountEvent
 from streams.contracts.vocabulary import LoanStatus
-from tests.support.book import Book, annuity, event, opening, pay, reverse
+from tests.support.book import PROFILE, Book, annuity, event, opening, pay, reverse
 
 LOAN = annuity("2025-01-10", "2025-02-10", "100.00", 12, "1200.00")
 RULES = AccountRules()
@@ -201,6 +201,15 @@ def test_terms_that_cannot_be_are_refused_with_their_field(told: AccountEvent, r
     book = Book()
     book.tell(opening("L", **LOAN), pay("p", "2025-02-11", "100.00"), told)
     assert [(code, field in detail) for code, detail in book.refused] == [(reason, True)]
+
+
+def test_a_card_has_no_terms_that_could_change_or_be_taken_back() -> None:
+    book = Book()
+    terms = {"credit_limit": "2000.00", "annual_rate": "18"}
+    book.tell(opening("L", day="2025-01-10", profile=PROFILE, terms=terms))
+    book.tell(changed("c", "2025-05-01", run("2025-05-10", 6, "150.00"), told="2025-02-01"))
+    book.tell(taken_back("d", "2025-05-01", "2025-02-01"))
+    assert [reason for reason, _ in book.refused] == ["bad_terms", "bad_terms"]
 
 
 def test_terms_for_a_closed_loan_are_refused_and_can_be_told_again() -> None:
