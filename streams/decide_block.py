@@ -24,7 +24,7 @@ from streams.account.codec import (
     look_up,
 )
 from streams.account.decision_state import DecisionState
-from streams.account.loan import Account
+from streams.account.loan import Account, Waiting
 from streams.account.memory import Memory
 from streams.account.rules import AccountRules
 from streams.contracts.events import AccountEvent, DayClosed, Event, InvalidEventError
@@ -115,20 +115,20 @@ class Block:
             if event.type == "day_closed":
                 self._close_day(event, record, agenda)
             else:
-                self._apply(event, record)
+                self._apply(event, record, closed_day)
         except InvalidEventError as error:
             self.result.dead_letters.append(DeadLetter(record, "invalid_event", str(error)))
         except EventRefusedError as error:
             self.result.dead_letters.append(DeadLetter(record, error.reason, str(error)))
 
-    def _apply(self, event: AccountEvent, record: Record) -> None:
+    def _apply(self, event: AccountEvent, record: Record, closed_day: int) -> None:
         before = self._known(event.borrower_id)
         check_partition(event, record, before, self._context.place)
         if before is not None and record.offset <= before.applied_offset:
             self.result.redelivered += 1
             return
         account = self._accounts.get(event.borrower_id)
-        changed = evolve.apply(event, account, self._rules.account)
+        changed = evolve.apply(event, account, self._rules.account, closed_day, record)
         if changed is account:
             self.result.duplicates += 1
             return
@@ -160,6 +160,8 @@ class Block:
         if (before is not None and record.offset <= before.applied_offset) or not 0 < due <= day:
             self._memory.wake_on(record.partition, due, wake.borrower_id)
             return
+        for given_up in evolve.overdue_reversals(account, day, self._rules.account):
+            self.result.dead_letters.append(_unmatched(given_up, wake.borrower_id))
         self._step(evolve.close_day(account, day, self._rules.account), record, wake.tick)
 
     def _known(self, borrower_id: str) -> KnownState | None:
@@ -196,7 +198,9 @@ class Block:
     def _judge(self, step: _Step, scores: list[LoanScore]) -> Judgement:
         borrower_id = step.account.borrower_id
         known = self._watches.get(borrower_id)
-        judged = judge(known or _NEW, step.account, scores, self._context.versions, self._rules.strategy)
+        judged = judge(
+            known or _NEW, step.account, scores, self._context.versions, self._rules.strategy, self._rules.account
+        )
         self._watches[borrower_id] = judged.watch
         if known and (left := known.bucket) != (entered := judged.watch.bucket):
             self.result.rolls[left, entered] += 1
@@ -238,6 +242,12 @@ class Block:
             self.result.rows[borrower_id] = (record.partition, encode(state))
         for number in self._ticked:
             self.result.rows[f"{CLOCK_PREFIX}{number}"] = (number, encode(self._memory.clock(number)))
+
+
+def _unmatched(waiting: Waiting, borrower_id: str) -> DeadLetter:
+    """A reversal without a payment, as it came."""
+    origin = Record(waiting.partition, waiting.offset, borrower_id.encode(), waiting.message, waiting.timestamp_ms)
+    return DeadLetter(origin, "unknown_payment", "payment_event_id: no such payment of the loan has come")
 
 
 def _entry(step: _Step, kind: str, value: bytes) -> OutboxEntry:

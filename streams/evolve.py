@@ -14,77 +14,143 @@ from datetime import date
 
 from msgspec.structs import replace
 
-from streams.account.loan import Account, LedgerEntry, Loan, digest
-from streams.account.rules import (
-    MAX_DAYS_TO_FIRST_DUE,
-    MAX_FOLDED_MINOR,
-    MAX_LOANS,
-    MAX_REMEMBERED,
-    AccountRules,
-)
-from streams.account.standing import Standing, decided, missed_among, outstanding_principal, standing, total_paid
-from streams.contracts.due_dates import due_day, instalments_due_before
-from streams.contracts.events import (
-    AccountEvent,
-    ChangeEvent,
-    EmiMissed,
-    LoanOpened,
-    PaymentReceived,
-    PaymentReversed,
-    terms_problem,
-)
-from streams.contracts.money import to_minor
+from streams.account import ledger
+from streams.account.billing import bill
+from streams.account.closing import CHARGED_OFF, REOPENED, WRITTEN_OFF, derive_end, note
+from streams.account.holds import change_days, held_days, lift, place, without_old
+from streams.account.loan import Account, Loan, Waiting, digest
+from streams.account.obligations import count_of, due_on, number_due, paid_up
+from streams.account.opening import open_loan
+from streams.account.payments import paid_by
+from streams.account.rules import MAX_CLOSED_LOANS, MAX_LOANS, MAX_REMEMBERED, AccountRules
+from streams.account.status import with_closed_day, with_status
+from streams.account.terms import change, derive_terms, take_back
+from streams.contracts.events import AccountEvent, ChangeEvent, EmiMissed, HoldEvent, LoanOpened
+from streams.contracts.records import Record
 from streams.contracts.refusals import EventRefusedError
 from streams.contracts.vocabulary import LoanStatus
 
 
-def apply(event: AccountEvent, account: Account | None, rules: AccountRules) -> Account:
+def apply(
+    event: AccountEvent,
+    account: Account | None,
+    rules: AccountRules,
+    closed_day: int = 0,
+    record: Record | None = None,
+) -> Account:
     """The account after one event; the same object when the event is a duplicate.
 
-    Raises `EventRefusedError` for an unknown loan, an instalment the terms do not have, a value date
-    older than the ledger window, and whatever else would make the account untrue.
+    `closed_day` is the last business day that was closed before the event, `record` how it came. Raises
+    `EventRefusedError` for an unknown loan, an instalment the terms do not have, a value date older than the ledger
+    window, and whatever else would make the account untrue.
     """
     name = digest(event.event_id)
     if account is not None and _is_known(name, account):
         return account
-    happened = event.occurred_at.date().toordinal()
+    happened = rules.business_day(event.occurred_at)
     if event.type == "loan_opened":
-        known = account.loans if account else ()
-        loans = (*known, _open(event, known, happened, name))
-    elif account is not None:
-        loans = _change(event, account, rules, name)
-    else:
+        before = _open(event, account, happened, name)
+    elif account is None:
         raise EventRefusedError("unknown_loan", f"no loan {event.loan_id} is known for this borrower")
-    as_of = max(account.as_of, happened) if account else happened
-    recent = ((name, happened), *(account.recent if account else ()))[:MAX_REMEMBERED]
-    return _closed(event.borrower_id, as_of, loans, recent, rules, event.loan_id)
+    elif event.type == "hold_placed":
+        before = _with_holds(place(event, account, _oldest_day(event, account, rules)), rules)
+    elif event.type == "hold_lifted":
+        before = _with_holds(lift(event, account, _oldest_day(event, account, rules)), rules)
+    else:
+        told_on = max(happened, closed_day) if closed_day else 0
+        before = replace(account, loans=_change(event, account, rules, name, happened, told_on, record))
+    as_of = max(before.as_of, happened)
+    # What is told of all loans is no news of one.
+    of_loan = "" if event.type in ("hold_placed", "hold_lifted") else event.loan_id or ""
+    loans = tuple(_brought_on(loan, of_loan, happened, closed_day, rules) for loan in before.loans)
+    recent = ((name, as_of), *before.recent)[:MAX_REMEMBERED]
+    after = Account(before.borrower_id, as_of, loans, recent, before.ended, before.holds)
+    return _tidied(after, rules, of_loan)
 
 
 def close_day(account: Account, day: int, rules: AccountRules) -> Account:
-    """The account at the end of `day`: days past due grow, old ledger entries fold into sums. Never goes back."""
-    return _closed(account.borrower_id, max(account.as_of, day), account.loans, account.recent, rules)
+    """The account at the end of `day`: days past due grow, reversals without payment are given up. Never goes back."""
+    recent = account.recent
+    given_up = overdue_reversals(account, day, rules)
+    if given_up:
+        # So that they can be told again once their payments are there.
+        names = {each.event for each in given_up}
+        recent = tuple(entry for entry in recent if entry[0] not in names)
+    loans = tuple(_closed_for(loan, day, rules) for loan in account.loans)
+    closed = Account(account.borrower_id, max(account.as_of, day), loans, recent, account.ended, account.holds)
+    return _tidied(closed, rules)
 
 
-def _closed(
-    borrower_id: str,
-    as_of: int,
-    loans: tuple[Loan, ...],
-    recent: tuple[tuple[int, int], ...],
-    rules: AccountRules,
-    touched: str = "",
-) -> Account:
-    """The account as of a day. A closed loan is forgotten after the window, but not by the event that tells of it."""
-    horizon = as_of - rules.ledger_days
-    kept = [
-        _watch_status(_fold(loan, horizon, rules), as_of, rules)
-        for loan in loans
-        if not loan.closed or loan.closed_day >= horizon or loan.loan_id == touched
-    ]
-    for _, seen in recent:
-        if seen < horizon:
-            recent = tuple(entry for entry in recent if entry[1] >= horizon)
-            break
-    return Account(borrower_id, as_of, tuple(kept), recent)
+def overdue_reversals(account: Account, day: int, rules: AccountRules) -> list[Waiting]:
+    """The reversals whose payments have not come by the close of `day`; `close_day` gives them up."""
+    return [each for loan in account.loans if loan.waiting for each in ledger.overdue_reversals(loan, day, rules)]
+
+
+def _brought_on(loan: Loan, told_of: str, happened: int, closed_day: int, rules: AccountRules) -> Loan:
+    """The loan on the day of an event, or of the newest tick if one was closed for it before.
+
+    A loan for which no day was closed yet may be one whose history is just being loaded.
+    """
+    told_to = max(loan.told_to, happened) if loan.loan_id == told_of else loan.told_to
+    closed_to = max(loan.closed_to, closed_day) if loan.closed_to else 0
+    if told_to != loan.told_to or closed_to != loan.closed_to:
+        loan = replace(loan, told_to=told_to, closed_to=closed_to)
+    elif loan.loan_id != told_of:
+        return loan
+    return _derived(loan, rules)
+
+
+def _closed_for(loan: Loan, day: int, rules: AccountRules) -> Loan:
+    if loan.waiting:
+        loan = ledger.without(loan, ledger.overdue_reversals(loan, day, rules), day)
+    if day <= loan.closed_to:
+        return _derived(loan, rules)
+    if loan.closed_to < loan.told_to or loan.changes or loan.waiting or loan.closed:
+        return _derived(replace(loan, closed_to=day), rules)
+    return with_closed_day(loan, day, rules)
+
+
+def _derived(loan: Loan, rules: AccountRules) -> Loan:
+    folded = ledger.fold(loan, rules)
+    return with_status(derive_end(derive_terms(folded) if folded.changes else folded, rules), rules)
+
+
+def _tidied(account: Account, rules: AccountRules, touched: str = "") -> Account:
+    """The account without what is too old. A closed loan is forgotten in time, not by the event that tells of it."""
+    horizon = account.as_of - rules.ledger_days
+    is_old = account.recent and account.recent[-1][1] < horizon
+    if not is_old and not account.holds and not any(loan.closed for loan in account.loans):
+        return account
+    kept = tuple(loan for loan in account.loans if not _is_forgotten(loan, account.as_of, rules, touched))
+    closed = sorted(loan.closed_day for loan in kept if loan.closed)
+    if len(closed) > MAX_CLOSED_LOANS:
+        oldest = closed[-MAX_CLOSED_LOANS]
+        kept = tuple(loan for loan in kept if not loan.closed or loan.closed_day >= oldest or loan.loan_id == touched)
+    ended = account.ended
+    if len(kept) < len(account.loans):
+        gone = tuple(loan.opened_by for loan in account.loans if loan not in kept)
+        ended = (*gone, *ended)[:MAX_REMEMBERED]
+    recent = account.recent
+    if is_old:
+        recent = tuple(entry for entry in recent if entry[1] >= horizon)
+    tidied = Account(account.borrower_id, account.as_of, kept, recent, ended, account.holds)
+    return without_old(tidied, rules, _oldest_unpaid(tidied, rules)) if account.holds else tidied
+
+
+def _oldest_unpaid(account: Account, rules: AccountRules) -> int:
+    days = [account.as_of]
+    for loan in account.loans:
+        up = paid_up(loan, paid_by(loan, loan.as_of), rules)
+        if not loan.closed and up < count_of(loan):
+            days.append(due_on(loan, up + 1, rules))
+    return min(days)
+
+
+def _is_forgotten(loan: Loan, as_of: int, rules: AccountRules, touched: str) -> bool:
+    if not loan.closed or loan.loan_id == touched:
+        return False
+    days = max(rules.ledger_days, rules.recovery_days) if loan.closed == WRITTEN_OFF else rules.ledger_days
+    return loan.closed_day < as_of - days
 
 
 def next_wake(account: Account, rules: AccountRules, label_days: int) -> int:
@@ -93,159 +159,130 @@ def next_wake(account: Account, rules: AccountRules, label_days: int) -> int:
     While anything is past due that is every day; else the day after the next unpaid instalment's due date,
     the day a prediction's outcome is known (`label_days` after a due date), or the end of a probation.
     """
-    as_of = account.as_of
     days: list[int] = []
     for loan in account.loans:
-        if loan.closed:
-            continue
-        paid_up = total_paid(loan) // loan.emi
-        if paid_up < loan.tenure:
-            days.append(max(due_day(loan.first_due, paid_up + 1), as_of) + 1)
-        matured = instalments_due_before(loan.first_due, loan.tenure, as_of - label_days + 1)
-        if matured < loan.tenure:
-            days.append(due_day(loan.first_due, matured + 1) + label_days)
-        if loan.status is LoanStatus.PROBATION:
-            days.append(max(loan.status_since + rules.probation_days, as_of + 1))
+        if loan.waiting:
+            days.extend(_giving_up_days(loan, rules))
+        if not loan.closed:
+            days.extend(_wake_days(loan, rules, label_days))
+    if account.holds:
+        days.extend(change_days(account))
     return min(days, default=0)
 
 
+def _giving_up_days(loan: Loan, rules: AccountRules) -> list[int]:
+    """When reversals without a payment are given up; one that no day was closed for yet waits from the next close."""
+    first = loan.last_over + 1
+    return [max(each.told_day + rules.reversal_days, first) if each.told_day else first for each in loan.waiting]
+
+
+def _wake_days(loan: Loan, rules: AccountRules, label_days: int) -> list[int]:
+    as_of, over, days = loan.as_of, loan.last_over, []
+    count, paid = count_of(loan), paid_up(loan, paid_by(loan, as_of), rules)
+    if paid < count:
+        oldest = due_on(loan, paid + 1, rules)
+        # The close of a running day changes nothing for who was late before it.
+        days.append(max(oldest, as_of if oldest < over else over) + 1)
+    matured = number_due(loan, over - label_days + 1, rules)
+    if matured < count:
+        days.append(due_on(loan, matured + 1, rules) + label_days)
+    for entry in loan.ledger:
+        if entry.value_day > as_of:
+            days.append(entry.value_day)
+    if loan.status is LoanStatus.PROBATION:
+        days.append(max(loan.status_since + rules.probation_days, over + 1))
+    return days
+
+
 def _is_known(name: int, account: Account) -> bool:
-    # A loan remembers its own opening for as long as it lives; other ids fall out with the ledger window.
-    return name in [known for known, _ in account.recent] or name in [loan.opened_by for loan in account.loans]
-
-
-def _open(event: LoanOpened, known: tuple[Loan, ...], opened: int, name: int) -> Loan:
-    terms, profile = event.terms, event.profile
-    if any(loan.loan_id == event.loan_id for loan in known):
-        raise EventRefusedError("loan_exists", f"loan {event.loan_id} is already open")
-    if len(known) >= MAX_LOANS:
-        raise EventRefusedError("too_many_loans", f"a borrower holds at most {MAX_LOANS} loans at once")
-    wait = (terms.first_due_date - event.occurred_at.date()).days
-    if not 0 <= wait <= MAX_DAYS_TO_FIRST_DUE:
-        raise EventRefusedError(
-            "bad_terms", f"terms.first_due_date: not within {MAX_DAYS_TO_FIRST_DUE} days after the loan was opened"
-        )
-    if problem := terms_problem(terms):
-        raise EventRefusedError("bad_terms", f"terms.emi: {problem}")
-    return Loan(
-        loan_id=event.loan_id,
-        opened_day=opened,
-        principal=to_minor(terms.principal),
-        emi=to_minor(terms.emi),
-        annual_rate_e4=int(terms.annual_rate * 10_000),
-        tenure=terms.tenure_months,
-        first_due=terms.first_due_date.toordinal(),
-        monthly_income=to_minor(profile.monthly_income),
-        collateral=to_minor(profile.collateral_value),
-        employment=profile.employment_type,
-        status_since=opened,
-        opened_by=name,
+    # A loan remembers its own opening for as long as it lives, and the account longer; other ids fall out in time.
+    return (
+        name in [known for known, _ in account.recent]
+        or name in [loan.opened_by for loan in account.loans]
+        or name in account.ended
     )
 
 
-def _change(event: ChangeEvent, account: Account, rules: AccountRules, name: int) -> tuple[Loan, ...]:
+def _open(event: LoanOpened, account: Account | None, opened: int, name: int) -> Account:
+    if account is None:
+        return Account(event.borrower_id, opened, (open_loan(event, opened, name),))
+    if any(loan.loan_id == event.loan_id for loan in account.loans):
+        raise EventRefusedError("loan_exists", f"loan {event.loan_id} is already open")
+    if sum(1 for loan in account.loans if not loan.closed) >= MAX_LOANS:
+        raise EventRefusedError("too_many_loans", f"a borrower holds at most {MAX_LOANS} loans at once")
+    loan = open_loan(event, opened, name)
+    if account.holds:
+        loan = replace(loan, held=held_days(account, loan.loan_id))
+    return replace(account, loans=(*account.loans, loan))
+
+
+def _oldest_day(event: HoldEvent, account: Account, rules: AccountRules) -> int:
+    """The first day of the ledger window of what a hold is about."""
+    of_it = [loan.told_to for loan in account.loans if event.loan_id in (None, loan.loan_id)]
+    if not of_it:
+        raise EventRefusedError("unknown_loan", f"no loan {event.loan_id} is known for this borrower")
+    return max(of_it) - rules.ledger_days
+
+
+def _with_holds(account: Account, rules: AccountRules) -> Account:
+    """The account with the days that its holds hold in each loan."""
+    loans = [(loan, held_days(account, loan.loan_id)) for loan in account.loans]
+    changed = [loan if held == loan.held else _derived(replace(loan, held=held), rules) for loan, held in loans]
+    return replace(account, loans=tuple(changed))
+
+
+def _change(
+    event: ChangeEvent,
+    account: Account,
+    rules: AccountRules,
+    name: int,
+    happened: int,
+    told_on: int,
+    record: Record | None,
+) -> tuple[Loan, ...]:
     at = next((i for i, loan in enumerate(account.loans) if loan.loan_id == event.loan_id), None)
     if at is None:
         raise EventRefusedError("unknown_loan", f"no loan {event.loan_id} is known for this borrower")
-    loan = account.loans[at]
-    oldest_day = account.as_of - rules.ledger_days
+    loan, others = account.loans[at], (*account.loans[:at], *account.loans[at + 1 :])
+    oldest_day = max(loan.told_to, happened) - rules.ledger_days
     if event.type == "payment_received":
-        changed = _pay(event, loan, oldest_day, name)
+        changed = ledger.pay(event, loan, name, happened, oldest_day)
     elif event.type == "payment_reversed":
-        changed = _reverse(event, loan, oldest_day)
+        changed = ledger.reverse(event, loan, others, name, happened, told_on, oldest_day, record)
     elif event.type == "emi_missed":
-        changed = _check_missed(event, loan)
+        changed = _check_missed(event, loan, rules)
+    elif event.type == "instalment_billed":
+        changed = bill(event, loan, happened, oldest_day, rules)
+    elif event.type == "terms_changed":
+        changed = change(event, loan, name, happened, oldest_day)
+    elif event.type == "terms_change_reversed":
+        changed = take_back(event, loan, oldest_day)
+    elif event.type == "payment_refunded":
+        changed = ledger.refund(event, loan, name, happened, oldest_day)
     else:
-        day = event.occurred_at.date().toordinal()
-        changed = loan if loan.closed else replace(loan, closed=event.reason, closed_day=day)
+        kinds = {"loan_reopened": REOPENED, "loan_charged_off": CHARGED_OFF}
+        changed = note(loan, kinds.get(event.type, event.reason), happened, event.occurred_at, name)
     return (*account.loans[:at], changed, *account.loans[at + 1 :])
 
 
-def _pay(event: PaymentReceived, loan: Loan, oldest_day: int, name: int) -> Loan:
-    _refuse_future_value(event.value_date, event, "value_date")
-    entry = LedgerEntry(name, event.value_date.toordinal(), to_minor(event.amount), False)
-    return _enter(loan, entry, oldest_day)
-
-
-def _reverse(event: PaymentReversed, loan: Loan, oldest_day: int) -> Loan:
-    _refuse_future_value(event.payment_value_date, event, "payment_value_date")
-    # The reversal may overtake its payment: an entry of amount 0 then waits for it, marked as taken back.
-    entry = LedgerEntry(digest(event.payment_event_id), event.payment_value_date.toordinal(), 0, True)
-    return _enter(loan, entry, oldest_day)
-
-
-def _refuse_future_value(value_date: date, event: AccountEvent, name: str) -> None:
-    if (value_date - event.occurred_at.date()).days > 3:
-        raise EventRefusedError("future_date", f"{name}: more than three days after the event")
-
-
-def _enter(loan: Loan, entry: LedgerEntry, oldest_day: int) -> Loan:
-    # The window may be a longer one by now: what was summed up under the shorter one cannot be told apart any more.
-    if entry.value_day < max(oldest_day, loan.folded_to, loan.folded_last_paid + 1):
-        raise EventRefusedError("too_late", "the payment's value date lies before the ledger window")
-    if loan.folded_paid > MAX_FOLDED_MINOR:
-        raise EventRefusedError("ledger_full", "the loan's payments add up to more than can be kept")
-    for at, known in enumerate(loan.ledger):
-        if known.payment == entry.payment:
-            payment = entry if entry.amount else known
-            merged = replace(payment, is_reversed=known.is_reversed or entry.is_reversed)
-            return replace(loan, ledger=(*loan.ledger[:at], merged, *loan.ledger[at + 1 :]))
-    if len(loan.ledger) >= MAX_REMEMBERED:
-        raise EventRefusedError("ledger_full", f"more than {MAX_REMEMBERED} payments inside the ledger window")
-    return replace(loan, ledger=(*loan.ledger, entry))
-
-
-def _check_missed(event: EmiMissed, loan: Loan) -> Loan:
+def _check_missed(event: EmiMissed, loan: Loan, rules: AccountRules) -> Loan:
     # The count itself comes from the ledger: a payment that arrives late but was made in time must undo it.
-    if event.instalment_number > loan.tenure:
-        raise EventRefusedError("unknown_instalment", f"instalment_number: the loan has {loan.tenure} instalments")
-    due = date.fromordinal(due_day(loan.first_due, event.instalment_number))
+    if not loan.tenure:
+        return _check_bill(event, loan)
+    if event.instalment_number > count_of(loan):
+        raise EventRefusedError("unknown_instalment", f"instalment_number: the loan has {count_of(loan)} instalments")
+    due = date.fromordinal(due_on(loan, event.instalment_number, rules))
     if event.due_date != due:
         raise EventRefusedError("unknown_instalment", f"due_date: instalment is due on {due.isoformat()}")
     return loan
 
 
-def _fold(loan: Loan, horizon: int, rules: AccountRules) -> Loan:
-    """Sum up what lies before the horizon: nothing that still may arrive can change it."""
-    numbers = decided(loan, horizon, rules)
-    old = [entry for entry in loan.ledger if entry.value_day < horizon]
-    if not numbers and not old:
-        return loan
-    paid = [entry for entry in old if not entry.is_reversed]
-    return replace(
-        loan,
-        ledger=tuple(entry for entry in loan.ledger if entry.value_day >= horizon),
-        folded_paid=loan.folded_paid + sum(entry.amount for entry in paid),
-        folded_instalments=loan.folded_instalments + len(numbers),
-        folded_missed=loan.folded_missed + missed_among(loan, numbers, rules),
-        folded_last_paid=max([loan.folded_last_paid, *(entry.value_day for entry in paid)]),
-        folded_to=max(loan.folded_to, horizon),
-    )
-
-
-def _watch_status(loan: Loan, as_of: int, rules: AccountRules) -> Loan:
-    if loan.closed:
-        return loan
-    now = standing(loan, as_of)
-    status = _status(loan, now, as_of, rules)
-    worst = max(loan.worst_dpd, now.days_past_due)
-    if status is loan.status and worst == loan.worst_dpd:
-        return loan
-    since = loan.status_since if status is loan.status else as_of
-    return replace(loan, status=status, status_since=since, worst_dpd=worst)
-
-
-def _status(loan: Loan, standing: Standing, as_of: int, rules: AccountRules) -> LoanStatus:
-    owed, overdue = standing.owed, standing.owed > rules.materiality_minor
-    if standing.days_past_due >= rules.default_dpd and overdue:
-        left = outstanding_principal(loan.principal, loan.emi, loan.annual_rate_e4, standing.paid_up)
-        if owed * 100 > rules.materiality_percent * left:
-            return LoanStatus.DEFAULT
-    if loan.status is LoanStatus.DEFAULT:
-        return LoanStatus.DEFAULT if owed > 0 else LoanStatus.PROBATION
-    if loan.status is LoanStatus.PROBATION:
-        if overdue:
-            return LoanStatus.DEFAULT
-        served = as_of - loan.status_since >= rules.probation_days
-        return LoanStatus.PERFORMING if served and owed <= 0 else LoanStatus.PROBATION
-    return LoanStatus.PERFORMING
+def _check_bill(event: EmiMissed, loan: Loan) -> Loan:
+    billed = next((run for run in loan.runs if run.number == event.instalment_number), None)
+    # The oldest bills are only known as a sum.
+    if billed is None and not loan.billed_count:
+        raise EventRefusedError("unknown_instalment", "instalment_number: the loan has no such bill")
+    if billed is not None and billed.first_due != event.due_date.toordinal():
+        due = date.fromordinal(billed.first_due)
+        raise EventRefusedError("unknown_instalment", f"due_date: the bill is due on {due.isoformat()}")
+    return loan

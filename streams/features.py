@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from streams.account.loan import Account, Loan
+from streams.account.obligations import count_of, due_before, due_on, number_due
 from streams.account.rules import AccountRules
 from streams.account.standing import Position, position
-from streams.contracts.due_dates import due_day, instalments_due_before
 from streams.contracts.money import MINOR_UNITS
 from streams.contracts.vocabulary import LoanStatus
 
@@ -31,12 +31,12 @@ def open_loans(account: Account, rules: AccountRules) -> list[OpenLoan]:
     found = []
     for loan in account.loans:
         if not loan.closed:
-            now = position(loan, account.as_of, rules)
-            found.append(OpenLoan(loan, now, loan_row(loan, now)))
+            now = position(loan, loan.as_of, rules)
+            found.append(OpenLoan(loan, now, loan_row(loan, now, rules)))
     return found
 
 
-def loan_features(loan: Loan, now: Position) -> tuple[float, ...]:
+def loan_features(loan: Loan, now: Position, rules: AccountRules) -> tuple[float, ...]:
     """One row in the order of `FEATURE_NAMES`: days, counts and ratios, each finite and bounded."""
     as_of = now.as_of
     return (
@@ -46,35 +46,40 @@ def loan_features(loan: Loan, now: Position) -> tuple[float, ...]:
         float(loan.worst_dpd),
         _ratio(now.missed, now.instalments_due),
         float(min(as_of - _last_paid(loan), 365)),
-        *_recent_payments(loan, now),
+        *_recent_payments(loan, now, rules),
         float(loan.status is not LoanStatus.PERFORMING),
         _ratio(loan.emi, loan.monthly_income),
         _ratio(loan.principal, loan.monthly_income * 12),
         _ratio(loan.collateral, loan.principal),
         loan.annual_rate_e4 / 10_000,
         (as_of - loan.opened_day) / 30.4375,
-        float(loan.tenure - now.instalments_due),
+        float(count_of(loan) - now.instalments_due),
         _ratio(now.outstanding, loan.principal),
-        float(_days_to_next_due(loan, now)),
+        float(_days_to_next_due(loan, now, rules)),
         float(loan.employment == "salaried"),
         float(loan.employment == "self_employed"),
     )
 
 
-def loan_row(loan: Loan, now: Position) -> tuple[float, ...]:
+def loan_row(loan: Loan, now: Position, rules: AccountRules) -> tuple[float, ...]:
     """All that models and segments may ask of a loan, in the order of `ROW_NAMES`: its features, then its amounts."""
     return (
-        *loan_features(loan, now),
+        *loan_features(loan, now, rules),
         loan.monthly_income / MINOR_UNITS,
         loan.principal / MINOR_UNITS,
         loan.emi / MINOR_UNITS,
     )
 
 
-def next_instalment(loan: Loan, as_of: int) -> int | None:
-    """The number of the next instalment that falls due after the as-of day; None once all have."""
-    number = instalments_due_before(loan.first_due, loan.tenure, as_of + 1) + 1
-    return number if number <= loan.tenure else None
+def next_instalment(loan: Loan, as_of: int, rules: AccountRules) -> int | None:
+    """The number of the next obligation that falls due after the as-of day.
+
+    None where none is known, and once the loan was charged off: its outcome is no question any more.
+    """
+    if loan.charged_off:
+        return None
+    number = number_due(loan, as_of + 1, rules) + 1
+    return number if number <= count_of(loan) else None
 
 
 def _ratio(part: int, whole: int) -> float:
@@ -84,12 +89,12 @@ def _ratio(part: int, whole: int) -> float:
 def _last_paid(loan: Loan) -> int:
     last = max(loan.opened_day, loan.folded_last_paid)
     for entry in loan.ledger:
-        if entry.value_day > last and not entry.is_reversed:
+        if entry.value_day > last and entry.amount > 0 and not entry.is_reversed:
             last = entry.value_day
     return last
 
 
-def _recent_payments(loan: Loan, now: Position) -> tuple[float, float, float]:
+def _recent_payments(loan: Loan, now: Position, rules: AccountRules) -> tuple[float, float, float]:
     since = now.as_of - 90
     paid = payments = reversals = 0
     for entry in loan.ledger:
@@ -98,14 +103,14 @@ def _recent_payments(loan: Loan, now: Position) -> tuple[float, float, float]:
         if entry.is_reversed:
             reversals += 1
         else:
-            payments += 1
+            payments += entry.amount > 0
             paid += entry.amount
-    due = now.instalments_due - instalments_due_before(loan.first_due, loan.tenure, since)
+    due = due_before(loan, now.as_of, rules).amount - due_before(loan, since, rules).amount
     # Nothing due yet reads as paid in full, not as paid infinitely often.
-    share = _ratio(paid, due * loan.emi) if due else 1.0
+    share = _ratio(paid, due) if due else 1.0
     return min(share, 4.0), float(payments), float(reversals)
 
 
-def _days_to_next_due(loan: Loan, now: Position) -> int:
-    number = min(now.instalments_due + 1, loan.tenure)
-    return max(due_day(loan.first_due, number) - now.as_of, 0)
+def _days_to_next_due(loan: Loan, now: Position, rules: AccountRules) -> int:
+    number = min(now.instalments_due + 1, count_of(loan))
+    return max(due_on(loan, number, rules) - now.as_of, 0) if number else 0

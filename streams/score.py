@@ -137,7 +137,10 @@ class ModelSet:
         return Scores(forest, served, combine(forest, served, self.online.weight), contenders, segments)
 
     def score_loans(self, loans: Sequence[OpenLoan]) -> Iterator[LoanScore]:
-        """Score loans in one call, in their order."""
+        """Score loans in one call, in their order.
+
+        A loan that was charged off has reached every outcome that the models foretell: it scores 1 by rule.
+        """
         if not loans:
             return
         scores = self.score([each.row for each in loans])
@@ -145,6 +148,8 @@ class ModelSet:
         contenders = zip(*(each.tolist() for each in scores.contenders.values()), strict=True) if names else repeat(())
         parts = zip(scores.forest.tolist(), scores.online.tolist(), scores.blend.tolist(), strict=True)
         for loan, p_models, p_contenders, segment in zip(loans, parts, contenders, scores.segments, strict=False):
+            if loan.loan.charged_off:
+                p_models = (*p_models[:2], 1.0)
             yield LoanScore(*loan, *p_models, names, p_contenders, segment)
 
     def contributions(self, rows: Sequence[tuple[float, ...]]) -> tuple[float, list[list[float]]]:

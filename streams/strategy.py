@@ -18,11 +18,14 @@ import msgspec
 from models.serving.reasons import top_reasons
 from streams.account.codec import OutboxEntry
 from streams.account.decision_state import DecisionState, Prediction
+from streams.account.holds import in_force, is_touched
 from streams.account.loan import Account, Loan, digest
+from streams.account.obligations import due_on, is_paid
+from streams.account.payments import paid_by
 from streams.account.rules import AccountRules
-from streams.account.standing import delinquency_bucket, paid_by, position
+from streams.account.standing import delinquency_bucket, position
+from streams.account.terms import is_changed
 from streams.contracts.actions import Action
-from streams.contracts.due_dates import due_day
 from streams.contracts.events import Event
 from streams.contracts.feature_names import FEATURE_NAMES
 from streams.contracts.money import MINOR_UNITS
@@ -79,7 +82,7 @@ _outcome_decoder = msgspec.msgpack.Decoder(Outcome)
 
 
 class Judgement(NamedTuple):
-    """The watch after one scoring, the outcomes learnt, and the strategy before and after."""
+    """The watch after one scoring, the outcomes learnt, and the strategy that was told last."""
 
     watch: DecisionState
     outcomes: list[Outcome]
@@ -88,8 +91,8 @@ class Judgement(NamedTuple):
 
     @property
     def is_change(self) -> bool:
-        """Whether the strategy is another now."""
-        return self.watch.strategy is not self.previous
+        """Whether another strategy is to be told now."""
+        return self.watch.strategy is not self.previous and self.watch.withheld_from is None
 
 
 def judge(
@@ -98,21 +101,26 @@ def judge(
     scores: Sequence[LoanScore],
     versions: ModelVersions,
     rules: StrategyRules,
+    account_rules: AccountRules,
 ) -> Judgement:
     """Settle predictions that are due, file this scoring's own, and choose the strategy by the worst loan.
 
     `scores` are those of all loans that are open.
     """
-    pending, outcomes = _settle(watch.pending, account)
+    pending, outcomes = _settle(watch.pending, account, account_rules)
     worst: LoanScore | None = None
     days_past_due = arrears = 0
     for score in scores:
-        pending = _file(pending, score, versions)
+        pending = _file(pending, score, versions, account_rules)
         days_past_due = max(days_past_due, score.now.days_past_due)
         arrears += score.now.arrears
         if worst is None or score.p_blend > worst.p_blend:
             worst = score
     chosen = next_strategy(watch.strategy, worst.p_blend if worst else None, rules)
+    if worst and in_force(account, "strategy", worst.loan.loan_id):
+        chosen = watch.strategy
+    told = watch.withheld_from or watch.strategy
+    is_withheld = worst is not None and in_force(account, "contact", worst.loan.loan_id)
     after = DecisionState(
         chosen,
         worst.p_blend if worst else 0.0,
@@ -121,35 +129,45 @@ def judge(
         arrears,
         has_open_loan=worst is not None,
         segment=worst.segment if worst else watch.segment,
+        withheld_from=told if is_withheld and chosen is not told else None,
     )
-    return Judgement(after, outcomes, watch.strategy, worst)
+    return Judgement(after, outcomes, told, worst)
 
 
-def _settle(pending: tuple[Prediction, ...], account: Account) -> tuple[tuple[Prediction, ...], list[Outcome]]:
+def _settle(
+    pending: tuple[Prediction, ...], account: Account, rules: AccountRules
+) -> tuple[tuple[Prediction, ...], list[Outcome]]:
     loans = {loan.loan_id: loan for loan in account.loans}
     still: list[Prediction] = []
     outcomes: list[Outcome] = []
     for prediction in pending:
         loan = loans.get(prediction.loan_id)
-        if loan and not loan.closed and prediction.due_day + LABEL_DAYS > account.as_of:
+        if loan and not loan.closed and prediction.due_day + LABEL_DAYS > loan.last_over:
             still.append(prediction)
             continue
-        truth = _outcome(loan, prediction) if loan else None
+        truth = _outcome(loan, prediction, rules) if loan else None
         if truth is not None:
             outcomes.append(Outcome(prediction, truth))
     outcomes.sort(key=lambda each: (each.prediction.loan_id, each.prediction.instalment))
     return tuple(still), outcomes
 
 
-def _outcome(loan: Loan, prediction: Prediction) -> bool | None:
-    """True if the instalment was unpaid 30 days after its due date; None (censored) after a refinancing."""
+def _outcome(loan: Loan, prediction: Prediction, rules: AccountRules) -> bool | None:
+    """True if the instalment was unpaid 30 days after its due date.
+
+    None, censored, after a refinancing, and where days past due stood still or the terms changed in between.
+    """
     known_on = prediction.due_day + LABEL_DAYS
+    if is_touched(loan, prediction.due_day + 1, known_on) or is_changed(loan, prediction.scored_day, known_on):
+        return None
     if loan.closed and loan.closed_day < known_on:
         return {"settled": False, "written_off": True}.get(loan.closed)
-    return paid_by(loan, known_on) < prediction.instalment * loan.emi
+    return not is_paid(loan, prediction.instalment, paid_by(loan, known_on), rules)
 
 
-def _file(pending: tuple[Prediction, ...], score: LoanScore, versions: ModelVersions) -> tuple[Prediction, ...]:
+def _file(
+    pending: tuple[Prediction, ...], score: LoanScore, versions: ModelVersions, rules: AccountRules
+) -> tuple[Prediction, ...]:
     """Keep one prediction an instalment: that of the day with the smallest hash.
 
     Every day of scoring has the same chance, so the labels cover all moments at which the models are asked,
@@ -157,7 +175,7 @@ def _file(pending: tuple[Prediction, ...], score: LoanScore, versions: ModelVers
     it is linear, so that the same dates win for half of all loans.)
     """
     loan_id, as_of = score.loan.loan_id, score.now.as_of
-    number = next_instalment(score.loan, as_of)
+    number = next_instalment(score.loan, as_of, rules)
     if number is None:
         return pending
     priority = digest(f"{loan_id}/{number}/{as_of}")
@@ -165,15 +183,15 @@ def _file(pending: tuple[Prediction, ...], score: LoanScore, versions: ModelVers
         if old.instalment == number and old.loan_id == loan_id:
             if old.priority <= priority:
                 return pending
-            return (*pending[:at], _snapshot(score, number, priority, versions), *pending[at + 1 :])
-    return (*pending, _snapshot(score, number, priority, versions))
+            return (*pending[:at], _snapshot(score, number, priority, versions, rules), *pending[at + 1 :])
+    return (*pending, _snapshot(score, number, priority, versions, rules))
 
 
-def _snapshot(score: LoanScore, number: int, priority: int, versions: ModelVersions) -> Prediction:
+def _snapshot(score: LoanScore, number: int, priority: int, versions: ModelVersions, rules: AccountRules) -> Prediction:
     return Prediction(
         loan_id=score.loan.loan_id,
         instalment=number,
-        due_day=due_day(score.loan.first_due, number),
+        due_day=due_on(score.loan, number, rules),
         scored_day=score.now.as_of,
         priority=priority,
         features=score.row[: len(FEATURE_NAMES)],
@@ -205,7 +223,7 @@ def action_of(
     worst, (record, event) = judged.worst, cause
     risk_fell = SEVERITY[judged.watch.strategy] < SEVERITY[judged.previous]
     loan = worst.loan if worst else _ended(account, event)
-    stands = worst.now if worst else position(loan, account.as_of, rules)
+    stands = worst.now if worst else position(loan, loan.as_of, rules)
     versions = book.versions
     return Action(
         action_id=action_id(record.partition, record.offset, account.borrower_id),
@@ -217,7 +235,7 @@ def action_of(
         forest_score=worst.p_forest if worst else None,
         online_score=worst.p_online if worst and book.online else None,
         online_weight=book.online_weight,
-        reasons=top_reasons(worst.row, parts, risk_fell=risk_fell) if worst else [],
+        reasons=top_reasons(worst.row, parts, risk_fell=risk_fell) if worst and not worst.loan.charged_off else [],
         days_past_due=stands.days_past_due,
         delinquency_bucket=delinquency_bucket(stands.days_past_due),
         missed_count=stands.missed,

@@ -58,7 +58,7 @@ def _open_loans(table: Mapping[str, bytes], rules: AccountRules) -> Floats:
     """The rows of `NOTEBOOK_FEATURES` of all loans that are open in the engine's table."""
     accounts = [decode_state(row).account for key, row in table.items() if not key.startswith(CLOCK_PREFIX)]
     rows = [
-        loan_row(loan, position(loan, account.as_of, rules))
+        loan_row(loan, position(loan, loan.as_of, rules), rules)
         for account in accounts
         for loan in account.loans
         if not loan.closed

@@ -129,7 +129,7 @@ class _RetoldLoan:
         )
         self._rules = rules
         self._names = {"borrower_id": opened.borrower_id, "loan_id": opened.loan_id}
-        self._emi = opened.terms.emi
+        self._emi = opened.annuity.emi
         self._first_due = first_due
         self._account = apply(opened, None, rules)
         self._before = _Month(self._account.as_of, 0, 0)
@@ -150,8 +150,8 @@ class _RetoldLoan:
     def score(self, later: Sequence[_Month]) -> _Scoring:
         """The features on the last row's day; the outcome by the first row that is late enough to know it."""
         (loan,) = self._account.loans
-        row = loan_row(loan, position(loan, self._account.as_of, self._rules))
-        number = next_instalment(loan, self._before.day)
+        row = loan_row(loan, position(loan, loan.as_of, self._rules), self._rules)
+        number = next_instalment(loan, self._before.day, self._rules)
         known_from = due_day(loan.first_due, number) + LABEL_DAYS if number else 0
         deciding = next((month for month in later if number and month.day >= known_from), None)
         if number is None or deciding is None:

@@ -87,11 +87,11 @@ class _Portfolio:
             at_close = close_day(account, day.toordinal(), self._rules)
             for loan in at_close.loans:
                 if not loan.closed:
-                    yield self._opened[loan.loan_id], position(loan, at_close.as_of, self._rules)
+                    yield self._opened[loan.loan_id], position(loan, loan.as_of, self._rules)
 
 
 def _borrower_columns(opened: LoanOpened, now: Position) -> dict[str, Any]:
-    profile, terms = opened.profile, opened.terms
+    profile, terms = opened.profile, opened.annuity
     return {
         "Borrower_ID": opened.borrower_id,
         "Age": profile.age,
@@ -113,7 +113,7 @@ def _panel_row(opened: LoanOpened, now: Position, day: date) -> dict[str, Any]:
     return _borrower_columns(opened, now) | {
         "Loan_ID": opened.loan_id,
         "As_Of": day,
-        "First_Due_Date": opened.terms.first_due_date,
+        "First_Due_Date": opened.annuity.first_due_date,
     }
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitoring.terminal.text import shown
-from streams.history.describe import spaced
+from streams.history.words import spaced
 
 Json = dict[str, Any]
 

@@ -150,10 +150,10 @@ class _Loan:
         self._opened = opened
         self._grace_days = grace_days
         self._draw = draw
-        self.behaviour = PaymentBehaviour(borrower, opened.terms, draw)
+        self.behaviour = PaymentBehaviour(borrower, opened.annuity, draw)
         self.closed: str | None = None
-        self._emi = int(opened.terms.emi * 100)
-        self._first_due = opened.terms.first_due_date.toordinal()
+        self._emi = int(opened.annuity.emi * 100)
+        self._first_due = opened.annuity.first_due_date.toordinal()
         self._payments: list[tuple[int, int]] = []
         self._sent = 0
         self._channel = draw.choices(_CHANNELS, _CHANNEL_WEIGHTS)[0]
@@ -194,7 +194,7 @@ class _Loan:
 
     def _behind(self, day: int) -> int:
         """Whole instalments in arrears on that day."""
-        due = instalments_due_before(self._first_due, self._opened.terms.tenure_months, day)
+        due = instalments_due_before(self._first_due, self._opened.annuity.tenure_months, day)
         return max(due - self._paid_by(day) // self._emi, 0)
 
     def _decide(self, number: int) -> None:
@@ -219,7 +219,7 @@ class _Loan:
             self._plan(due + self._draw.randint(2, 20), "pay", arrears)
 
     def _pay(self, day: int, amount: int) -> Iterator[AccountEvent]:
-        left = self._opened.terms.tenure_months * self._emi - self._paid_by(day)
+        left = self._opened.annuity.tenure_months * self._emi - self._paid_by(day)
         if left <= 0:
             return
         amount = min(amount, left)
@@ -270,7 +270,7 @@ class _Loan:
             yield self._close(day, "written_off")
         elif self._behind(day) == 0 and self._draw.random() < 0.004:
             yield self._close(day, self._draw.choice(("settled", "refinanced")))
-        elif number < self._opened.terms.tenure_months:
+        elif number < self._opened.annuity.tenure_months:
             self._plan(self._due(number + 1) - 4, "decide", number + 1)
         else:
             self._wind_up(day, number)
@@ -278,7 +278,7 @@ class _Loan:
     def _wind_up(self, day: int, number: int) -> None:
         """After the last instalment what is still owed comes in late, or is reviewed until it is written off."""
         if self.behaviour.catches_up():
-            self._plan(day + self._draw.randint(1, 20), "pay", self._opened.terms.tenure_months * self._emi)
+            self._plan(day + self._draw.randint(1, 20), "pay", self._opened.annuity.tenure_months * self._emi)
         self._plan(day + 30, "review", number)
 
     def _close(self, day: int, reason: str) -> LoanClosed:

@@ -143,7 +143,7 @@ def _events(row: dict[str, Any], as_of: date, grace_days: int) -> list[LoanEvent
         profile=profile(row),
         terms=terms(row, history.first_due),
     )
-    if problem := terms_problem(opened.terms):
+    if problem := terms_problem(opened.annuity):
         raise ContradictionError(f"Monthly_EMI, Loan_Tenure, Loan_Amount: {problem}")
     missed = [
         EmiMissed(
@@ -160,7 +160,7 @@ def _events(row: dict[str, Any], as_of: date, grace_days: int) -> list[LoanEvent
             **names,
             event_id=f"{loan_id}-pay-{number}",
             occurred_at=_at(day, 12),
-            amount=opened.terms.emi,
+            amount=opened.annuity.emi,
             channel="direct_debit",
             value_date=date.fromordinal(day),
         )

@@ -8,11 +8,16 @@ of a struct with a default, so that state written by an older worker still decod
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
+from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from streams.account.decision_state import DecisionState
-from streams.account.loan import Account, Value
+from streams.account.loan import Account, Loan, Milestone, StatusThen, Value
+
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 CLOCK_PREFIX = "\x00clock/"
 
@@ -46,6 +51,9 @@ class BorrowerState(KnownState, frozen=True, array_like=True):
     """One row of the table: what is known, and the messages that were decided with it."""
 
     outbox: tuple[OutboxEntry, ...] = ()
+
+
+_Row = TypeVar("_Row", bound=KnownState)
 
 
 class PartitionClock(Value, frozen=True, array_like=True):
@@ -84,12 +92,12 @@ def encode(value: BorrowerState | PartitionClock) -> bytes:
 
 def decode_state(data: bytes) -> BorrowerState:
     """The inverse of `encode`; raises `msgspec.DecodeError` on foreign bytes."""
-    return _state_decoder.decode(data)
+    return _current(_state_decoder.decode(data))
 
 
 def decode_known(row: bytes) -> KnownState:
     """A borrower's encoded state without its outbox, which is most of its bytes."""
-    return _known_decoder.decode(row)
+    return _current(_known_decoder.decode(row))
 
 
 def look_up(lookup: Callable[[str], bytes | None], key: str) -> KnownState | None:
@@ -115,3 +123,26 @@ def origin(row: bytes) -> tuple[int, int]:
 def applied_offset(row: bytes) -> int:
     """The events offset up to which a borrower's encoded state has gone, without decoding the rest of it."""
     return _marked_decoder.decode(row).applied_offset
+
+
+def _current(state: _Row) -> _Row:
+    """The state as it is written today: an older worker's loans had the account's calendar and kept no milestones."""
+    for loan in state.account.loans:
+        if not loan.told_to:
+            break
+    else:
+        return state
+    as_of = state.account.as_of
+    loans = tuple(loan if loan.told_to else _of_today(loan, as_of) for loan in state.account.loans)
+    return replace(state, account=replace(state.account, loans=loans))
+
+
+def _of_today(loan: Loan, as_of: int) -> Loan:
+    end = Milestone(loan.closed_day, loan.closed, (loan.closed_day - _EPOCH_DAY + 1) * 86_400, 0)
+    return replace(
+        loan,
+        told_to=as_of,
+        closed_to=as_of,
+        status_then=StatusThen(as_of, loan.status, loan.status_since, loan.worst_dpd),
+        milestones=(end,) if loan.closed else (),
+    )

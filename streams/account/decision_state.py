@@ -27,7 +27,10 @@ class Prediction(Value, frozen=True, array_like=True):
 
 
 class DecisionState(Value, frozen=True, array_like=True):
-    """What riskmon thinks of a borrower: strategy in force, last score and segment, open predictions."""
+    """What riskmon thinks of a borrower: strategy in force, last score and segment, open predictions.
+
+    `withheld_from` is the strategy that was told last, while a hold withholds the action that would tell of another.
+    """
 
     strategy: Strategy = Strategy.REMINDER
     score: float = 0.0
@@ -36,6 +39,7 @@ class DecisionState(Value, frozen=True, array_like=True):
     arrears: int = 0
     has_open_loan: bool = True
     segment: Segment | None = None
+    withheld_from: Strategy | None = None
 
     @property
     def bucket(self) -> str:

@@ -9,9 +9,12 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
+from streams.account.holds import day_when, days_late
 from streams.account.loan import Loan
+from streams.account.obligations import count_of, due_before, due_on, number_due, paid_up, total_of
+from streams.account.payments import paid_by
 from streams.account.rules import AccountRules
-from streams.contracts.due_dates import due_day, instalments_due_before
+from streams.account.terms import terms_on
 
 
 class Position(NamedTuple):
@@ -38,19 +41,20 @@ def delinquency_bucket(days_past_due: int) -> str:
 
 
 def position(loan: Loan, as_of: int, rules: AccountRules) -> Position:
-    """Waterfall of all payments over the instalments, oldest first. A closed loan owes nothing."""
-    paid_up, due, owed, days_past_due = standing(loan, as_of)
+    """Waterfall of all payments over the obligations, oldest first. A closed loan owes nothing."""
+    now = standing(loan, as_of, rules)
     if loan.closed:
-        return Position(as_of, 0, missed_count(loan, loan.closed_day, rules), 0, 0, paid_up, paid_up, 0)
+        missed = missed_count(loan, loan.closed_day, rules)
+        return Position(as_of, 0, missed, 0, 0, now.paid_up, now.paid_up, 0)
     return Position(
         as_of=as_of,
-        days_past_due=days_past_due,
+        days_past_due=now.days_past_due,
         missed=missed_count(loan, as_of, rules),
-        arrears=max(owed, 0),
-        credit=max(-owed, 0),
-        instalments_paid=paid_up,
-        instalments_due=due,
-        outstanding=outstanding_principal(loan.principal, loan.emi, loan.annual_rate_e4, paid_up),
+        arrears=max(now.owed, 0),
+        credit=max(-now.owed, 0),
+        instalments_paid=now.paid_up,
+        instalments_due=now.due,
+        outstanding=outstanding(loan, now.paid_up),
     )
 
 
@@ -62,36 +66,42 @@ class Standing(NamedTuple):
     owed: int
     days_past_due: int
 
-
-def standing(loan: Loan, as_of: int) -> Standing:
-    paid = total_paid(loan)
-    paid_up = min(paid // loan.emi, loan.tenure)
-    due = instalments_due_before(loan.first_due, loan.tenure, as_of)
-    owed = due * loan.emi - paid
-    return Standing(paid_up, due, owed, as_of - due_day(loan.first_due, paid_up + 1) if owed > 0 else 0)
+    @property
+    def is_late(self) -> bool:
+        """Whether more than the tolerance is open of what has fallen due."""
+        return self.paid_up < self.due
 
 
-def total_paid(loan: Loan) -> int:
-    """All that was paid and not taken back, in minor units."""
-    paid = loan.folded_paid
-    for entry in loan.ledger:
-        if not entry.is_reversed:
-            paid += entry.amount
-    return paid
+def standing(loan: Loan, as_of: int, rules: AccountRules) -> Standing:
+    """Where the loan stands. On a day that is not over, what fell due the day before makes nobody late yet."""
+    paid = paid_by(loan, as_of)
+    up = paid_up(loan, paid, rules)
+    due, amount = due_before(loan, as_of if as_of <= loan.closed_to else as_of - 1, rules)
+    return Standing(up, due, amount - paid, _late(loan, as_of, up, rules) if up < due else 0)
 
 
-def paid_by(loan: Loan, day: int) -> int:
-    """What had been paid with a value date up to `day`; exact for days inside the ledger window."""
-    paid = loan.folded_paid
-    for entry in loan.ledger:
-        if entry.value_day <= day and not entry.is_reversed:
-            paid += entry.amount
-    return paid
+def _late(loan: Loan, as_of: int, up: int, rules: AccountRules) -> int:
+    return days_late(loan, due_on(loan, up + 1, rules), as_of)
 
 
 def missed_count(loan: Loan, as_of: int, rules: AccountRules) -> int:
-    """Instalments not fully paid by due date plus grace, each counted once."""
+    """Obligations not paid by due date plus grace, each counted once."""
     return loan.folded_missed + missed_among(loan, decided(loan, as_of, rules), rules)
+
+
+def outstanding(loan: Loan, paid_up: int) -> int:
+    """Principal left after that many obligations: an annuity's, else the unpaid obligations' share of the principal.
+
+    Of a revolving loan it is the newest statement's balance, less what was paid since.
+    """
+    if not loan.tenure:
+        since = loan.runs[-1].billed_on if loan.runs else 0
+        paid = sum(each.amount for each in loan.ledger if each.value_day >= since and not each.is_reversed)
+        return max(loan.balance - paid, 0)
+    if not loan.runs:
+        return outstanding_principal(loan.principal, loan.emi, loan.annual_rate_e4, paid_up)
+    whole = total_of(loan, count_of(loan))
+    return loan.principal * (whole - total_of(loan, paid_up)) // whole
 
 
 def outstanding_principal(principal: int, emi: int, annual_rate_e4: int, instalments_paid: int) -> int:
@@ -111,14 +121,47 @@ def _growth_and_annuity(annual_rate_e4: int, months: int) -> tuple[Decimal, Deci
 
 
 def decided(loan: Loan, before: int, rules: AccountRules) -> range:
-    """Numbers of the instalments, not yet folded, whose grace ended before that day."""
-    last = instalments_due_before(loan.first_due, loan.tenure, before - rules.grace_days)
+    """Numbers of the obligations, not yet folded, whose grace ended before that day."""
+    last = number_due(loan, before - rules.grace_days, rules)
+    if loan.held:
+        while last > loan.folded_instalments and _grace_end(loan, last, rules) >= before:
+            last -= 1
     return range(loan.folded_instalments + 1, last + 1)
 
 
 def missed_among(loan: Loan, numbers: range, rules: AccountRules) -> int:
+    """How many of these obligations were not paid by the end of their grace."""
+    if not numbers:
+        return 0
+    newest = 0
+    for entry in loan.ledger:
+        if entry.value_day > newest:
+            newest = entry.value_day
+    if loan.changes:
+        return _missed_under_changes(loan, numbers, rules)
     missed = 0
     for number in numbers:
-        if paid_by(loan, due_day(loan.first_due, number) + rules.grace_days) < number * loan.emi:
+        until = _grace_end(loan, number, rules)
+        if until >= newest:
+            # No money came later, so what is not paid by now was missed without looking at each.
+            up = paid_up(loan, paid_by(loan, until), rules)
+            return missed + numbers.stop - max(number, min(up + 1, numbers.stop))
+        if paid_up(loan, paid_by(loan, until), rules) < number:
             missed += 1
     return missed
+
+
+def _missed_under_changes(loan: Loan, numbers: range, rules: AccountRules) -> int:
+    """What had been missed by the end of a grace does not follow from later terms."""
+    missed = 0
+    for number in numbers:
+        until = _grace_end(loan, number, rules)
+        if paid_up(terms_on(loan, until), paid_by(loan, until), rules) < number:
+            missed += 1
+    return missed
+
+
+def _grace_end(loan: Loan, number: int, rules: AccountRules) -> int:
+    """The last day on which money keeps an obligation from being missed."""
+    due = due_on(loan, number, rules)
+    return day_when(loan, due, rules.grace_days + 1) - 1 if loan.held else due + rules.grace_days

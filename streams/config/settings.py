@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -23,6 +25,7 @@ from pydantic_settings import (
 )
 
 from streams.account.rules import AccountRules
+from streams.account.working_days import WorkingDays
 from streams.config.contradictions import access_contradictions, connection_contradictions, rule_contradictions
 from streams.contracts.money import MINOR_UNITS
 from streams.contracts.topics import Retention
@@ -147,6 +150,21 @@ class Settings(BaseSettings):
     probation_days: int = Field(90, ge=0, le=365)
     materiality_amount: int = Field(100, ge=0, description="Arrears up to this amount do not make a default.")
     materiality_percent: int = Field(1, ge=0, le=100)
+    tolerance_amount: Decimal = Field(
+        Decimal(1), ge=0, le=1000, decimal_places=2, description="So much may stay open of what is due, currency units."
+    )
+    tolerance_percent: Decimal = Field(
+        Decimal("0.5"), ge=0, le=50, decimal_places=2, description="Or so much of an instalment, if that is more."
+    )
+    time_zone: str = Field("UTC", description="The lender's zone (IANA), by which an event's business day is told.")
+    reversal_days: int = Field(5, ge=0, le=60, description="So long a reversal waits for a payment not seen yet.")
+    recovery_days: int = Field(1825, ge=0, le=7300, description="So long a loan written off takes recoveries.")
+    due_on_working_days: Literal["as_scheduled", "previous", "next", "same_month"] = Field(
+        "as_scheduled",
+        description="Where a due date on a weekend or holiday moves; same_month: next, unless that is another month.",
+    )
+    weekend: frozenset[int] = Field(frozenset((5, 6)), description="Days of the week without banking; Monday is 0.")
+    holidays: frozenset[date] = Field(frozenset(), description="Days without banking beside weekends.")
     settlement_from: float = Field(0.50, gt=0, lt=1, description="Score from which a settlement is offered.")
     recovery_above: float = Field(0.75, gt=0, lt=1, description="Score above which recovery is aggressive.")
     relax_margin: float = Field(0.05, ge=0, lt=0.5, description="Fall below a threshold needed to relax a strategy.")
@@ -182,6 +200,22 @@ class Settings(BaseSettings):
         if found:
             raise ValueError("; ".join(found))
         return self
+
+    @field_validator("weekend")
+    @classmethod
+    def _weekend_leaves_working_days(cls, weekend: frozenset[int]) -> frozenset[int]:
+        if not weekend < frozenset(range(7)):
+            raise ValueError("days of the week are 0, Monday, to 6, and not all of them")
+        return weekend
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_is_known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ValueError, ZoneInfoNotFoundError):
+            raise ValueError("no such time zone; IANA's names read like Europe/Berlin") from None
+        return name
 
     @property
     def forest_dir(self) -> Path:
@@ -226,10 +260,21 @@ class Settings(BaseSettings):
                 probation_days=self.probation_days,
                 materiality_minor=self.materiality_amount * MINOR_UNITS,
                 materiality_percent=self.materiality_percent,
+                tolerance_minor=int(self.tolerance_amount * MINOR_UNITS),
+                tolerance_share_e4=int(self.tolerance_percent * 100),
+                working_days=self._working_days(),
+                zone=None if self.time_zone == "UTC" else ZoneInfo(self.time_zone),
+                reversal_days=self.reversal_days,
+                recovery_days=self.recovery_days,
             ),
             StrategyRules(self.settlement_from, self.recovery_above, self.relax_margin),
             None if self.days_ahead == "unlimited" else self.days_ahead,
         )
+
+    def _working_days(self) -> WorkingDays | None:
+        if self.due_on_working_days == "as_scheduled":
+            return None
+        return WorkingDays(self.due_on_working_days, self.weekend, frozenset(day.toordinal() for day in self.holidays))
 
 
 def _problem(found: Any) -> str:

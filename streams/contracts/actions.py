@@ -38,7 +38,8 @@ class Action(Contract):
     online_score: Probability | None = Field(description="Null while no online model takes part.")
     online_weight: Probability
     reasons: list[Reason] = Field(
-        description="What raised the blended score most, or lowered it if the strategy was relaxed."
+        description="What raised the blended score most, or lowered it if the strategy was relaxed. Empty where a rule"
+        " decided: no loan is open, or the deciding one was charged off."
     )
     days_past_due: int
     delinquency_bucket: str

@@ -5,18 +5,19 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, NamedTuple
 
+from streams.account.closing import recovered
 from streams.account.codec import BorrowerState
 from streams.account.decision_state import Prediction
 from streams.account.loan import Loan
 from streams.account.rules import AccountRules
 from streams.account.standing import position
 from streams.contracts.actions import Action
-from streams.contracts.events import AccountEvent, EmiMissed, LoanClosed, LoanOpened, PaymentReceived, PaymentReversed
 from streams.contracts.labels import Label
 from streams.contracts.money import MINOR_UNITS
 from streams.contracts.records import time_of
 from streams.history.read import BorrowerHistory
 from streams.history.retell import DayPoint, PastEvent
+from streams.history.words import in_words
 from streams.strategy import LABEL_DAYS
 
 Json = dict[str, Any]
@@ -37,7 +38,7 @@ def describe(history: BorrowerHistory, rules: AccountRules) -> Json:
     """Everything known of a borrower, without the profile: days and times as ISO 8601, money as decimal strings."""
     state = history.state
     account, watch = state.account, state.watch
-    loans = [_loan(loan, account.as_of, rules) for loan in account.loans]
+    loans = [_loan(loan, rules) for loan in account.loans]
     return {
         "borrower_id": account.borrower_id,
         "as_of": _day(account.as_of),
@@ -63,8 +64,8 @@ def _moment(action: Action) -> tuple[Any, Any]:
     return action.occurred_at, action.decided_at
 
 
-def _loan(loan: Loan, as_of: int, rules: AccountRules) -> Json:
-    now = position(loan, as_of, rules)
+def _loan(loan: Loan, rules: AccountRules) -> Json:
+    now = position(loan, loan.as_of, rules)
     return {
         "loan_id": loan.loan_id,
         "status": loan.closed or loan.status.value,
@@ -83,6 +84,9 @@ def _loan(loan: Loan, as_of: int, rules: AccountRules) -> Json:
         "missed_count": now.missed,
         "arrears": _money(now.arrears),
         "credit": _money(now.credit),
+        "charged_off_on": _day(loan.charged_off) if loan.charged_off else None,
+        "recovered": _money(recovered(loan)),
+        "forborne_on": _day(loan.forborne_on) if loan.forborne_on else None,
     }
 
 
@@ -161,33 +165,10 @@ def _event(past: PastEvent) -> Json:
         "occurred_at": event.occurred_at.isoformat() if event else None,
         "event_id": event.event_id if event else None,
         "loan_id": event.loan_id if event else None,
-        "text": _words(event) if event else "a message that is no event of the contract",
+        "text": in_words(event) if event else "a message that is no event of the contract",
         "fate": past.fate,
         "detail": past.detail,
     }
-
-
-def _words(event: AccountEvent) -> str:
-    if isinstance(event, LoanOpened):
-        terms = event.terms
-        return (
-            f"loan of {terms.principal:,.2f} over {terms.tenure_months} months at {terms.annual_rate.normalize():f} %, "
-            f"instalment {terms.emi:,.2f}"
-        )
-    if isinstance(event, PaymentReceived):
-        return f"{event.amount:,.2f} by {spaced(event.channel)}, value date {event.value_date}"
-    if isinstance(event, EmiMissed):
-        return f"instalment {event.instalment_number}, due {event.due_date}, unpaid after its grace days"
-    if isinstance(event, PaymentReversed):
-        return f"payment {event.payment_event_id} taken back: {spaced(event.reason)}"
-    if isinstance(event, LoanClosed):
-        return spaced(event.reason)
-    raise TypeError(f"no words for {type(event).__name__}")
-
-
-def spaced(name: str) -> str:
-    """A code of the contracts as words."""
-    return name.replace("_", " ")
 
 
 def _day(ordinal: int) -> str:

@@ -83,5 +83,5 @@ def _past(record: Record, result: BatchResult) -> PastEvent:
 
 def _point(state: BorrowerState, rules: AccountRules) -> DayPoint:
     account, watch = state.account, state.watch
-    missed = sum(position(loan, account.as_of, rules).missed for loan in account.loans)
+    missed = sum(position(loan, loan.as_of, rules).missed for loan in account.loans)
     return DayPoint(account.as_of, watch.days_past_due, missed, watch.arrears)

@@ -7,11 +7,11 @@ import subprocess
 from pathlib import Path
 
 from streams.account.codec import decode_state
-from streams.account.standing import total_paid
+from streams.account.payments import paid_by
 from streams.command.local_kafka.broker import LocalBroker
 from streams.contracts.topics import EVENTS, changelog_name
 from streams.kafka.admin import ensure_topics
-from tests.support.factories import opened, payment
+from tests.support.factories import day, opened, payment
 from tests.support.processes import COMMAND, environment, read_all, running, wait_for_commit
 
 
@@ -50,7 +50,7 @@ async def test_what_was_refused_is_listed_repaired_and_sent_again(
     assert "sent again: 1, left: 1" in run.stderr
     assert [letter["offset"] for letter in listed(own_broker)] == [1]
     rows = {record.key: record.value for record in await read_all(kafka, changelog_name("riskmon"))}
-    assert total_paid(decode_state(rows[b"B1"] or b"").account.loans[0]) == 500_00
+    assert paid_by(decode_state(rows[b"B1"] or b"").account.loans[0], day(60).toordinal()) == 500_00
 
 
 def test_a_repair_command_that_fails_leaves_the_letter_where_it_is(own_broker: LocalBroker) -> None:

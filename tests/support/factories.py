@@ -7,13 +7,17 @@ from streams.account.loan import Account
 from streams.account.rules import AccountRules
 from streams.contracts.actions import Action
 from streams.contracts.events import (
+    EVENTS,
     DayClosed,
     EmiMissed,
+    Event,
     LoanClosed,
     LoanOpened,
     PaymentReceived,
     PaymentReversed,
     Profile,
+    RevolvingTerms,
+    ScheduledTerms,
     Terms,
 )
 from streams.evolve import apply
@@ -103,6 +107,31 @@ def tick(offset: int, partition: int = 0) -> DayClosed:
         business_date=day(offset),
         partition=partition,
     )
+
+
+def _of_a_book(kind: str, /, **fields: object) -> Event:
+    told = {"type": kind, "event_id": f"{kind}-x", "borrower_id": "B1", "loan_id": "L1", "occurred_at": at(40)}
+    return EVENTS.validate_python(told | fields)
+
+
+_RUN = {"first_due_date": day(50), "count": 3, "amount": "2000", "every": 7, "unit": "days"}
+BOOK_EVENTS = [
+    opened("L2").model_copy(
+        update={"terms": ScheduledTerms.model_validate({"principal": 1, "annual_rate": 1, "schedule": [_RUN]})}
+    ),
+    opened("L3").model_copy(update={"terms": RevolvingTerms(credit_limit=Decimal(900), annual_rate=Decimal(9))}),
+    _of_a_book("hold_placed", hold_id="h", effect="dpd", reason="dispute", from_date=day(40), until_date=day(45)),
+    _of_a_book("hold_lifted", hold_id="h", lifted_on=day(42), loan_id=None),
+    _of_a_book(
+        "terms_changed", effective_date=day(40), kind="rate", forbearance=True, annual_rate="5", schedule=[_RUN]
+    ),
+    _of_a_book("terms_change_reversed", change_event_id="terms_changed-x", effective_date=day(40)),
+    _of_a_book("loan_reopened", reason="closed_by_mistake"),
+    _of_a_book("loan_charged_off", reason="past_due"),
+    _of_a_book("payment_refunded", amount="5", value_date=day(40)),
+    _of_a_book("instalment_billed", number=1, due_date=day(60), amount="50", statement_balance="90"),
+]
+"""One of each kind that only some books hold."""
 
 
 def action(**changes: object) -> Action:

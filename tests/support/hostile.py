@@ -5,11 +5,19 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.factories import closed, day, missed, opened, payment, reversal, tick
+from tests.support.factories import BOOK_EVENTS, closed, day, missed, opened, payment, reversal, tick
 
 GOOD = [
     json.loads(event.to_json())
-    for event in (opened(), payment(31), missed(1, day(31), 35), reversal(payment(31), 33), closed(50), tick(3))
+    for event in (
+        opened(),
+        payment(31),
+        missed(1, day(31), 35),
+        reversal(payment(31), 33),
+        closed(50),
+        tick(3),
+        *BOOK_EVENTS,
+    )
 ]
 FIELDS = sorted({name for body in GOOD for name in body} | {"profile", "terms", "emi", "surprise"})
 ODD_STRINGS = st.sampled_from(

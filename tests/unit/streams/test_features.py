@@ -12,7 +12,7 @@ from tests.support.factories import RULES, account_of, closed, day, opened, paym
 def row_on(offset: int, *events: object) -> dict[str, float]:
     account = close_day(account_of(*events), day(offset).toordinal(), RULES)
     loan = account.loans[0]
-    return dict(zip(ROW_NAMES, loan_row(loan, position(loan, account.as_of, RULES)), strict=True))
+    return dict(zip(ROW_NAMES, loan_row(loan, position(loan, account.as_of, RULES), RULES), strict=True))
 
 
 def test_a_row_tells_the_loan_on_its_day() -> None:
@@ -39,4 +39,4 @@ def test_only_open_loans_are_scored() -> None:
 
 def test_after_the_last_instalment_there_is_no_next_one() -> None:
     (loan,) = account_of(opened(tenure=2)).loans
-    assert [next_instalment(loan, day(offset).toordinal()) for offset in (30, 31, 58, 59)] == [1, 2, 2, None]
+    assert [next_instalment(loan, day(offset).toordinal(), RULES) for offset in (30, 31, 58, 59)] == [1, 2, 2, None]

@@ -37,7 +37,7 @@ def test_days_follow_each_other_and_each_is_closed_on_every_partition(emissions:
 @pytest.mark.parametrize("grace", [0, 3, 10, 30])
 def test_an_instalment_is_reported_missed_exactly_when_it_was_not_paid_by_then(grace: int) -> None:
     emissions = list(simulate(SimulationConfig(borrowers=150, days=360, seed=5, grace_days=grace)))
-    terms = {e.event.loan_id: e.event.terms for e in emissions if isinstance(e.event, LoanOpened)}
+    terms = {e.event.loan_id: e.event.annuity for e in emissions if isinstance(e.event, LoanOpened)}
     paid: dict[str, dict[str, PaymentReceived]] = defaultdict(dict)
     reported = 0
     for emission in emissions:

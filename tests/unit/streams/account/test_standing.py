@@ -5,12 +5,12 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
+from streams.account.payments import paid_by
 from streams.account.rules import AccountRules
 from streams.account.standing import (
     delinquency_bucket,
     missed_count,
     outstanding_principal,
-    paid_by,
     position,
     standing,
 )
@@ -44,7 +44,7 @@ def test_grace_belongs_to_the_missed_count_and_not_to_days_past_due() -> None:
     (loan,) = account_of(opened()).loans
     lenient = AccountRules(grace_days=10)
     as_of = day(31 + 8).toordinal()
-    assert standing(loan, as_of).days_past_due == 8
+    assert standing(loan, as_of, RULES).days_past_due == 8
     assert [missed_count(loan, as_of, rules) for rules in (RULES, lenient)] == [1, 0]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from docs.generate.schemas import FOLDER, schema_files
 from streams.contracts.events import InvalidEventError, decode_event
-from tests.support.factories import closed, day, missed, opened, payment, reversal, tick
+from tests.support.factories import BOOK_EVENTS, closed, day, missed, opened, payment, reversal, tick
 
 
 def test_published_schemas_are_those_of_the_models() -> None:
@@ -15,8 +15,8 @@ def test_published_schemas_are_those_of_the_models() -> None:
 
 @pytest.mark.parametrize(
     "event",
-    [opened(), payment(31), missed(1, day(31), 35), reversal(payment(31), 33), closed(50), tick(3)],
-    ids=lambda event: event.type,
+    [opened(), payment(31), missed(1, day(31), 35), reversal(payment(31), 33), closed(50), tick(3), *BOOK_EVENTS],
+    ids=lambda event: event.event_id,
 )
 def test_events_survive_the_topic(event: object) -> None:
     assert decode_event(event.to_json()) == event  # type: ignore[attr-defined]
