@@ -106,8 +106,10 @@ def days_late(loan: Loan, due: int, day: int) -> int:
 def day_when(loan: Loan, due: int, late: int) -> int:
     """The first day on which an obligation due on `due` is so many days late."""
     day = due + late
-    while (missing := late - days_late(loan, due, day)) > 0:
-        day += missing
+    for first, last in loan.held:
+        if first > day:
+            break
+        day += max(last - max(first, due + 1) + 1, 0)
     return day
 
 

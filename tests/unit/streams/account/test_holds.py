@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from streams.account.decision_state import DecisionState
+from streams.account.holds import OPEN_END, day_when, days_late
 from streams.account.loan import Account
 from streams.account.rules import AccountRules
 from streams.contracts.events import AccountEvent
@@ -260,6 +262,26 @@ def test_labels_across_held_days_are_left_out() -> None:
         book.close("2025-02-01", "2025-03-15")
     assert [(label.instalment_number, label.outcome) for label in plain.labels] == [(1, True)]
     assert held.labels == []
+
+
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 40)), max_size=5), st.integers(0, 60), st.integers(1, 120))
+def test_the_day_of_a_lateness_is_the_first_on_which_it_is_reached(
+    gaps: list[tuple[int, int]], due: int, late: int
+) -> None:
+    spans, at = [], 0
+    for gap, length in gaps:
+        first = at + gap + 1
+        spans.append((first, first + length))
+        at = first + length
+    loan = replace(apply(opening("L", **LOAN), None, RULES).loans[0], held=tuple(spans))
+    day = day_when(loan, due, late)
+    assert days_late(loan, due, day) == late
+    assert days_late(loan, due, day - 1) == late - 1
+
+
+def test_a_hold_without_an_end_is_no_long_way() -> None:
+    loan = replace(apply(opening("L", **LOAN), None, RULES).loans[0], held=((due := 739000, OPEN_END),))
+    assert day_when(loan, due - 1, 90) == OPEN_END + 90
 
 
 def test_holds_are_forgotten_in_time() -> None:
