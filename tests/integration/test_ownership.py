@@ -150,7 +150,7 @@ async def test_a_worker_whose_batch_fails_at_any_step_ends_and_its_restart_goes_
         stage.order_of("worker").write_text(f"fail {step}")
         await stage.publish_slice()
         assert await asyncio.to_thread(worker.child.wait, _END_SECONDS) != 0, worker.tail()
-        assert f"sabotage of {step}" in worker.tail()
+        assert f"sabotage of {step}" in worker.log.read_text(errors="replace"), worker.tail()
     hanging = stage.start("worker", "memory")
     await until_ready_is(hanging, 200)
     # What nobody ever answers, as by a consumer thread that has left: a signal ends it all the same.
