@@ -83,7 +83,7 @@ def measure(store: str, borrowers: int, material: Material) -> dict[str, object]
     """Fill a table, load an engine from it, and let it work through events of all its borrowers alike."""
     tune_garbage_collection()
     rows, events = _mid_life()
-    process, book = psutil.Process(), material.book()
+    process, model_set = psutil.Process(), material.model_set()
     gc.collect()
     before = process.memory_info().rss
     with tempfile.TemporaryDirectory() as folder:
@@ -98,12 +98,12 @@ def measure(store: str, borrowers: int, material: Material) -> dict[str, object]
         records = [record._replace(offset=record.offset + _AFTER_ALL) for record in source]
         cpu, wall = time.process_time(), time.perf_counter()
         for at in range(0, len(records), _BATCH):
-            result = engine.process(records[at : at + _BATCH], book, datetime.now(UTC))
+            result = engine.process(records[at : at + _BATCH], model_set, datetime.now(UTC))
             for key, (_, row) in result.rows.items():
                 table[key] = row
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         return {
-            **(_closing(engine, table, book) if borrowers <= _MOST_CLOSED else {}),
+            **(_closing(engine, table, model_set) if borrowers <= _MOST_CLOSED else {}),
             "store": store,
             "borrowers": borrowers,
             "events": len(records),
@@ -114,7 +114,7 @@ def measure(store: str, borrowers: int, material: Material) -> dict[str, object]
         }
 
 
-def _closing(engine: Engine, table: Any, book: ModelSet) -> dict[str, object]:
+def _closing(engine: Engine, table: Any, model_set: ModelSet) -> dict[str, object]:
     """Two days are closed: the first brings all borrowers to one day, the second is an ordinary one, and measured."""
     last = max(decode_state(row).account.as_of for row in table.values())
     for number in (1, 2):
@@ -126,7 +126,7 @@ def _closing(engine: Engine, table: Any, book: ModelSet) -> dict[str, object]:
         )
         cpu = time.process_time()
         result = engine.process(
-            [Record(0, 2 * _AFTER_ALL + number, None, tick.to_json(), _NOW)], book, datetime.now(UTC)
+            [Record(0, 2 * _AFTER_ALL + number, None, tick.to_json(), _NOW)], model_set, datetime.now(UTC)
         )
         cpu = time.process_time() - cpu
         for key, (_, row) in result.rows.items():
@@ -161,14 +161,14 @@ def _many(rows: dict[str, bytes], borrowers: int) -> Iterator[tuple[str, bytes]]
     states = [decode_state(row) for row in rows.values()]
     for number in range(-(-borrowers // len(states))):
         for state in states[: borrowers - number * len(states)]:
-            account, watch = state.account, state.watch
+            account, decision = state.account, state.decision
             loans = tuple(replace(loan, loan_id=_named(loan.loan_id, number)) for loan in account.loans)
-            pending = tuple(replace(each, loan_id=_named(each.loan_id, number)) for each in watch.pending)
+            pending = tuple(replace(each, loan_id=_named(each.loan_id, number)) for each in decision.pending)
             key = _named(account.borrower_id, number)
             copy = replace(
                 state,
                 account=replace(account, borrower_id=key, loans=loans),
-                watch=replace(watch, pending=pending),
+                decision=replace(decision, pending=pending),
                 outbox=(),
             )
             yield key, encode(copy)

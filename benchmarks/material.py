@@ -53,7 +53,7 @@ class Material:
         """The online models after some labels."""
         return ModelSnapshot.model_validate_json((self.folder / "snapshot.json").read_bytes())
 
-    def book(self) -> ModelSet:
+    def model_set(self) -> ModelSet:
         """All models as riskmon uses them."""
         model = store.load(self.model_dir)
         return ModelSet(model.forest, model.segmenter).with_snapshot(self.snapshot())

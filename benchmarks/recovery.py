@@ -65,7 +65,10 @@ def _templates(material: Material) -> list[bytes]:
     records = simulated_records(SimulationConfig(borrowers=_TEMPLATES, days=400, seed=5), FaultConfig(), FaultTally())
     table: dict[str, bytes] = {}
     for _ in run_offline(
-        number_offsets(records, lambda _: 0, int(time.time() * 1000)), material.book(), Rules(days_ahead=None), table
+        number_offsets(records, lambda _: 0, int(time.time() * 1000)),
+        material.model_set(),
+        Rules(days_ahead=None),
+        table,
     ):
         pass
     return [row for key, row in table.items() if not key.startswith(CLOCK_PREFIX)]

@@ -73,11 +73,11 @@ class Engine:
             # What was decided before the commit was sent before it.
             if state.outbox and state.applied_offset >= committed.get(state.partition, 0):
                 self.memory.keep_unsent(state.partition, state.outbox)
-            self.memory.count(None, state.watch)
+            self.memory.count(None, state.decision)
 
-    def process(self, records: Sequence[Record], book: ModelSet, now: datetime) -> BatchResult:
+    def process(self, records: Sequence[Record], model_set: ModelSet, now: datetime) -> BatchResult:
         """Decide a batch of records; each partition's come in offset order. `now` only dates the actions."""
-        batch = Batch(self, records, book, now)
+        batch = Batch(self, records, model_set, now)
         for _ in batch.steps():
             pass
         return batch.result
@@ -102,12 +102,18 @@ class Batch:
     or a batch begins.
     """
 
-    def __init__(self, engine: Engine, records: Sequence[Record], book: ModelSet, now: datetime) -> None:
+    def __init__(self, engine: Engine, records: Sequence[Record], model_set: ModelSet, now: datetime) -> None:
         self.result = BatchResult()
         self._engine = engine
         self._records = records
         self._context = Context(
-            engine.rules, engine.memory, partial(_row, engine, self.result), engine.place, book, book.versions, now
+            engine.rules,
+            engine.memory,
+            partial(_row, engine, self.result),
+            engine.place,
+            model_set,
+            model_set.versions,
+            now,
         )
         self._agenda = Agenda(records)
         self._outboxes: dict[str, tuple[OutboxEntry, ...]] = {}

@@ -53,7 +53,7 @@ class Context(NamedTuple):
     memory: Memory
     lookup: Callable[[str], bytes | None]
     place: Placement | None
-    book: ModelSet
+    model_set: ModelSet
     versions: ModelVersions
     now: datetime
 
@@ -89,7 +89,7 @@ class Block:
         self._sent_before = outboxes
         self._before: dict[str, KnownState | None] = {}
         self._accounts: dict[str, Account] = {}
-        self._watches: dict[str, DecisionState] = {}
+        self._decisions: dict[str, DecisionState] = {}
         self._ends: dict[str, Record] = {}
         self._ticked: set[int] = set()
         self._steps: list[_Step] = []
@@ -172,7 +172,7 @@ class Block:
         self._before[borrower_id] = state
         if state is not None:
             self._accounts[borrower_id] = state.account
-            self._watches[borrower_id] = state.watch
+            self._decisions[borrower_id] = state.decision
         return state
 
     def _step(self, account: Account, record: Record, event: Event) -> None:
@@ -186,23 +186,23 @@ class Block:
         loans = [open_loans(step.account, rules.account) for step in steps]
         flat = [loan for of_step in loans for loan in of_step]
         self.result.scored += len(flat)
-        scores = self._context.book.score_loans(flat)
+        scores = self._context.model_set.score_loans(flat)
         judged = [
             self._judge(step, list(islice(scores, len(of_step)))) for step, of_step in zip(steps, loans, strict=True)
         ]
         decisive = [each.worst.row for each in judged if each.is_change and each.worst]
-        parts = iter(self._context.book.contributions(decisive)[1]) if decisive else iter(())
+        parts = iter(self._context.model_set.contributions(decisive)[1]) if decisive else iter(())
         for step, judgement in zip(steps, judged, strict=True):
             self._tell(step, judgement, parts)
 
     def _judge(self, step: _Step, scores: list[LoanScore]) -> Judgement:
         borrower_id = step.account.borrower_id
-        known = self._watches.get(borrower_id)
+        known = self._decisions.get(borrower_id)
         judged = judge(
             known or _NEW, step.account, scores, self._context.versions, self._rules.strategy, self._rules.account
         )
-        self._watches[borrower_id] = judged.watch
-        if known and (left := known.bucket) != (entered := judged.watch.bucket):
+        self._decisions[borrower_id] = judged.decision
+        if known and (left := known.bucket) != (entered := judged.decision.bucket):
             self.result.rolls[left, entered] += 1
         return judged
 
@@ -217,7 +217,7 @@ class Block:
             explained = next(parts) if judged.worst else []
             context = self._context
             cause = (record, step.event)
-            action = action_of(judged, account, cause, explained, context.book, self._rules.account, context.now)
+            action = action_of(judged, account, cause, explained, context.model_set, self._rules.account, context.now)
             self.result.actions.append(action)
             told = _entry(step, "action", action.model_dump_json().encode())
             self._send(step, told, told)
@@ -230,11 +230,11 @@ class Block:
 
     def _collect_rows(self) -> None:
         for borrower_id, record in self._ends.items():
-            watch = self._watches[borrower_id]
-            self.moved.append((self._before[borrower_id], watch))
+            decision = self._decisions[borrower_id]
+            self.moved.append((self._before[borrower_id], decision))
             state = BorrowerState(
                 account=self._accounts[borrower_id],
-                watch=watch,
+                decision=decision,
                 partition=record.partition,
                 applied_offset=record.offset,
                 outbox=self.outboxes.get(borrower_id) or self._sent_before.get(borrower_id, ()),

@@ -82,9 +82,9 @@ _outcome_decoder = msgspec.msgpack.Decoder(Outcome)
 
 
 class Judgement(NamedTuple):
-    """The watch after one scoring, the outcomes learnt, and the strategy that was told last."""
+    """The decision after one scoring, the outcomes learnt, and the strategy that was told last."""
 
-    watch: DecisionState
+    decision: DecisionState
     outcomes: list[Outcome]
     previous: Strategy
     worst: LoanScore | None
@@ -92,11 +92,11 @@ class Judgement(NamedTuple):
     @property
     def is_change(self) -> bool:
         """Whether another strategy is to be told now."""
-        return self.watch.strategy is not self.previous and self.watch.withheld_from is None
+        return self.decision.strategy is not self.previous and self.decision.withheld_from is None
 
 
 def judge(
-    watch: DecisionState,
+    decision: DecisionState,
     account: Account,
     scores: Sequence[LoanScore],
     versions: ModelVersions,
@@ -107,7 +107,7 @@ def judge(
 
     `scores` are those of all loans that are open.
     """
-    pending, outcomes = _settle(watch.pending, account, account_rules)
+    pending, outcomes = _settle(decision.pending, account, account_rules)
     worst: LoanScore | None = None
     days_past_due = arrears = 0
     for score in scores:
@@ -116,10 +116,10 @@ def judge(
         arrears += score.now.arrears
         if worst is None or score.p_blend > worst.p_blend:
             worst = score
-    chosen = next_strategy(watch.strategy, worst.p_blend if worst else None, rules)
+    chosen = next_strategy(decision.strategy, worst.p_blend if worst else None, rules)
     if worst and in_force(account, "strategy", worst.loan.loan_id):
-        chosen = watch.strategy
-    told = watch.withheld_from or watch.strategy
+        chosen = decision.strategy
+    told = decision.withheld_from or decision.strategy
     is_withheld = worst is not None and in_force(account, "contact", worst.loan.loan_id)
     after = DecisionState(
         chosen,
@@ -128,7 +128,7 @@ def judge(
         days_past_due,
         arrears,
         has_open_loan=worst is not None,
-        segment=worst.segment if worst else watch.segment,
+        segment=worst.segment if worst else decision.segment,
         withheld_from=told if is_withheld and chosen is not told else None,
     )
     return Judgement(after, outcomes, told, worst)
@@ -215,32 +215,32 @@ def action_of(
     account: Account,
     cause: tuple[Record, Event],
     parts: list[float],
-    book: ModelSet,
+    model_set: ModelSet,
     rules: AccountRules,
     now: datetime,
 ) -> Action:
     """The action that tells of a changed strategy; `parts` are the contributions to the deciding loan's score."""
     worst, (record, event) = judged.worst, cause
-    risk_fell = SEVERITY[judged.watch.strategy] < SEVERITY[judged.previous]
+    risk_fell = SEVERITY[judged.decision.strategy] < SEVERITY[judged.previous]
     loan = worst.loan if worst else _ended(account, event)
     stands = worst.now if worst else position(loan, loan.as_of, rules)
-    versions = book.versions
+    versions = model_set.versions
     return Action(
         action_id=action_id(record.partition, record.offset, account.borrower_id),
         borrower_id=account.borrower_id,
         loan_id=loan.loan_id,
         previous_strategy=judged.previous,
-        strategy=judged.watch.strategy,
+        strategy=judged.decision.strategy,
         score=worst.p_blend if worst else None,
         forest_score=worst.p_forest if worst else None,
-        online_score=worst.p_online if worst and book.online else None,
-        online_weight=book.online_weight,
+        online_score=worst.p_online if worst and model_set.online else None,
+        online_weight=model_set.online_weight,
         reasons=top_reasons(worst.row, parts, risk_fell=risk_fell) if worst and not worst.loan.charged_off else [],
         days_past_due=stands.days_past_due,
         delinquency_bucket=delinquency_bucket(stands.days_past_due),
         missed_count=stands.missed,
         arrears=Decimal(stands.arrears) / MINOR_UNITS,
-        segment=judged.watch.segment,
+        segment=judged.decision.segment,
         forest_version=versions.forest,
         online_version=versions.online,
         caused_by=event.event_id,

@@ -19,13 +19,13 @@ from streams.score import ModelSet
 class ByEvent:
     """Decide one record at a time; `lookup` gives a borrower's row by id, or None."""
 
-    def __init__(self, book: ModelSet, lookup: Callable[[str], bytes | None]) -> None:
-        self._book = book
+    def __init__(self, model_set: ModelSet, lookup: Callable[[str], bytes | None]) -> None:
+        self._model_set = model_set
         self._engine = Engine(Rules(days_ahead=None), lookup)
 
     def decide(self, record: Record) -> BatchResult:
         """The new row, the actions and labels to send, and a refusal if there is one."""
-        return self._engine.process([record], self._book, datetime.now(UTC))
+        return self._engine.process([record], self._model_set, datetime.now(UTC))
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,4 +46,4 @@ def book_with_sklearn(folder: Path) -> ModelSet:
     classifier, forest = material.fit_again()
     classifier.set_params(n_jobs=1)
     asked = SklearnForest(**{each.name: getattr(forest, each.name) for each in fields(forest)}, classifier=classifier)
-    return replace(material.book(), forest=asked)
+    return replace(material.model_set(), forest=asked)

@@ -49,7 +49,7 @@ def main() -> None:
 class _Job:
     def __init__(self, material: Material) -> None:
         self._state: State | None = None
-        self._by_event = ByEvent(material.book(), self._row)
+        self._by_event = ByEvent(material.model_set(), self._row)
         self._offset = 0
 
     def keep_metadata(self, value: bytes, key: bytes, timestamp: int, _headers: Any) -> Record:

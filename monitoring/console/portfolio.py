@@ -41,7 +41,7 @@ class Portfolio:
 
     def take_state(self, state: BorrowerState, offset: int) -> None:
         """A row that stands at this offset of the changelog; one that was overtaken changes nothing."""
-        borrower_id, watch = state.account.borrower_id, state.watch
+        borrower_id, decision = state.account.borrower_id, state.decision
         known = self._places.get(borrower_id)
         if known is None and len(self._places) >= self.most:
             self.is_full = True
@@ -50,9 +50,9 @@ class Portfolio:
             if state.applied_offset < known.applied_offset:
                 return
             self._count(known, -1)
-        bucket = watch.bucket
-        cell = _CELLS.index((bucket, watch.strategy))
-        place = Place(state.partition, offset, state.applied_offset, cell, watch.arrears)
+        bucket = decision.bucket
+        cell = _CELLS.index((bucket, decision.strategy))
+        place = Place(state.partition, offset, state.applied_offset, cell, decision.arrears)
         self._places[borrower_id] = place
         self._count(place, 1)
 

@@ -39,10 +39,10 @@ class OutboxEntry(Value, frozen=True, array_like=True):
 
 
 class KnownState(Value, frozen=True, array_like=True):
-    """What the next event is applied to: account, watch, and the offset watermark that makes applying idempotent."""
+    """What the next event is applied to: account, decision, and the offset watermark that makes applying idempotent."""
 
     account: Account
-    watch: DecisionState
+    decision: DecisionState
     partition: int
     applied_offset: int
 
@@ -73,7 +73,7 @@ class PartitionClock(Value, frozen=True, array_like=True):
 
 class _Marked(msgspec.Struct, array_like=True):
     account: msgspec.Raw
-    watch: msgspec.Raw
+    decision: msgspec.Raw
     partition: int
     applied_offset: int
 

@@ -134,15 +134,15 @@ class Memory:
     def count(self, before: KnownState | None, after: DecisionState) -> None:
         """A borrower stands elsewhere in the portfolio now, or is new."""
         if before is not None:
-            self._add(before.watch, -1)
+            self._add(before.decision, -1)
         self._add(after, 1)
 
-    def _add(self, watch: DecisionState, change: int) -> None:
-        bucket = watch.bucket
-        self.portfolio[bucket, watch.strategy] += change
-        self.arrears_minor[bucket] += change * watch.arrears
-        if watch.segment and watch.has_open_loan:
-            self.segments[watch.segment] += change
+    def _add(self, decision: DecisionState, change: int) -> None:
+        bucket = decision.bucket
+        self.portfolio[bucket, decision.strategy] += change
+        self.arrears_minor[bucket] += change * decision.arrears
+        if decision.segment and decision.has_open_loan:
+            self.segments[decision.segment] += change
 
     def _of(self, partition: int) -> _Partition:
         found = self._partitions.get(partition)

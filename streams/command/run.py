@@ -36,9 +36,9 @@ def worker(bootstrap: Bootstrap = None, metrics_port: MetricsPort = None) -> Non
     with serving_health(settings, health) as url:
         _log.info("metrics and health at %s", url)
         model = served_model(settings)
-        book = ModelSet(model.forest, model.segmenter)
+        model_set = ModelSet(model.forest, model.segmenter)
         has_model.set()
-        running = Worker(settings, book, ready_topics(settings, wait=True), watch)
+        running = Worker(settings, model_set, ready_topics(settings, wait=True), watch)
         health.not_ready_while("recovering", lambda: not running.is_loaded)
         longest = settings.stuck_seconds
         health.broken_while("the worker has failed", lambda: running.failed)

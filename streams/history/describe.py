@@ -37,20 +37,20 @@ class _Score(NamedTuple):
 def describe(history: BorrowerHistory, rules: AccountRules) -> Json:
     """Everything known of a borrower, without the profile: days and times as ISO 8601, money as decimal strings."""
     state = history.state
-    account, watch = state.account, state.watch
+    account, decision = state.account, state.decision
     loans = [_loan(loan, rules) for loan in account.loans]
     return {
         "borrower_id": account.borrower_id,
         "as_of": _day(account.as_of),
-        "strategy": watch.strategy.value,
-        "score": watch.score if watch.has_open_loan else None,
-        "segment": watch.segment.value if watch.segment else None,
-        "days_past_due": watch.days_past_due,
-        "delinquency_bucket": watch.bucket,
+        "strategy": decision.strategy.value,
+        "score": decision.score if decision.has_open_loan else None,
+        "segment": decision.segment.value if decision.segment else None,
+        "days_past_due": decision.days_past_due,
+        "delinquency_bucket": decision.bucket,
         "missed_count": sum(loan["missed_count"] for loan in loans),
-        "arrears": _money(watch.arrears),
+        "arrears": _money(decision.arrears),
         "loans": loans,
-        "pending_predictions": [_pending(each) for each in watch.pending],
+        "pending_predictions": [_pending(each) for each in decision.pending],
         "outcomes": [_outcome(label) for label in sorted(history.labels, key=lambda each: each.due_date)],
         "history_begins": history.begins.isoformat() if history.begins else None,
         "days": [_day_point(point) for point in history.timeline.days],
@@ -120,9 +120,9 @@ def _scores(history: BorrowerHistory) -> list[_Score]:
     """Every scoring the topics still hold: whole ones from labels, open predictions and actions, blends from rows."""
     scores = [
         *(_of_label(label) for label in history.labels),
-        *(_of_prediction(each) for each in history.state.watch.pending),
+        *(_of_prediction(each) for each in history.state.decision.pending),
         *(_of_action(action) for action in history.actions),
-        *(_of_row(row) for row in history.rows if row.watch.has_open_loan),
+        *(_of_row(row) for row in history.rows if row.decision.has_open_loan),
     ]
     return sorted(set(scores), key=lambda each: (each.day, each.source, each.loan_id, each.blend or 0))
 
@@ -145,7 +145,7 @@ def _of_action(action: Action) -> _Score:
 
 
 def _of_row(row: BorrowerState) -> _Score:
-    return _Score(row.account.as_of, "", "state", None, None, row.watch.score)
+    return _Score(row.account.as_of, "", "state", None, None, row.decision.score)
 
 
 def _score(each: _Score) -> Json:

@@ -17,7 +17,7 @@ _BATCH = 2000
 
 def run_offline(
     records: Iterable[Record],
-    book: ModelSet,
+    model_set: ModelSet,
     rules: Rules,
     table: dict[str, bytes],
     place: Placement | None = None,
@@ -26,12 +26,12 @@ def run_offline(
     engine = Engine(rules, table.get, place)
     source = iter(records)
     while batch := list(islice(source, _BATCH)):
-        yield process_batch(engine, batch, book, table)
+        yield process_batch(engine, batch, model_set, table)
 
 
-def process_batch(engine: Engine, batch: list[Record], book: ModelSet, table: dict[str, bytes]) -> BatchResult:
+def process_batch(engine: Engine, batch: list[Record], model_set: ModelSet, table: dict[str, bytes]) -> BatchResult:
     """Decide one batch and put its rows into `table`."""
-    result = engine.process(batch, book, datetime.now(UTC))
+    result = engine.process(batch, model_set, datetime.now(UTC))
     table.update({key: row for key, (_, row) in result.rows.items()})
     return result
 

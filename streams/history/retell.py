@@ -82,6 +82,6 @@ def _past(record: Record, result: BatchResult) -> PastEvent:
 
 
 def _point(state: BorrowerState, rules: AccountRules) -> DayPoint:
-    account, watch = state.account, state.watch
+    account, decision = state.account, state.decision
     missed = sum(position(loan, loan.as_of, rules).missed for loan in account.loans)
-    return DayPoint(account.as_of, watch.days_past_due, missed, watch.arrears)
+    return DayPoint(account.as_of, decision.days_past_due, missed, decision.arrears)

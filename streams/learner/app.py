@@ -48,19 +48,19 @@ class LearnerStoppedError(ValueError):
 
 
 class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Runs a lesson against Kafka. `turned_at` is when its loop last went round (`time.monotonic`)."""
+    """Runs a state against Kafka. `turned_at` is when its loop last went round (`time.monotonic`)."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._sink = Sink(settings.kafka)
         self._progress = Progress(settings.kafka, self._sink, settings.snapshot_move)
         self.started = False
-        self.lesson = LearnerState()
+        self.state = LearnerState()
         self._turned_at = time.monotonic()
         self._saved_at = 0.0
         self._looked_at = 0.0
         self._saved_offset = 0
-        # Counts what the group decides about the labels; the lesson is loaded anew for each time they are ours.
+        # Counts what the group decides about the labels; the state is loaded anew for each time they are ours.
         self._assignment = 0
         self._loaded_for = 0
         self._is_ours = False
@@ -117,7 +117,7 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._take([as_record(each) for each in messages])
         now = time.monotonic()
         is_time = now - self._saved_at >= _SNAPSHOT_SECONDS
-        if (is_time or self.lesson.next_offset - self._saved_offset >= _SNAPSHOT_LABELS) and await self._save():
+        if (is_time or self.state.next_offset - self._saved_offset >= _SNAPSHOT_LABELS) and await self._save():
             await self._commit(consumer)
         elif now - self._looked_at >= _LOOK_SECONDS:
             await self._look()
@@ -142,22 +142,22 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
         """Take up where the snapshot that is furthest ahead stands, whoever wrote it."""
         assignment = self._assignment
         newest = await self._progress.load()
-        lesson = LearnerState(newest)
+        state = LearnerState(newest)
         end = (await consumer.end_offsets([_LABELS_PARTITION]))[_LABELS_PARTITION]
         begin = (await consumer.beginning_offsets([_LABELS_PARTITION]))[_LABELS_PARTITION]
-        if lesson.next_offset > end:
+        if state.next_offset > end:
             raise LearnerStoppedError(
-                f"{LABELS} ends at {end}, but labels up to {lesson.next_offset} are learnt: the topic was made anew or "
+                f"{LABELS} ends at {end}, but labels up to {state.next_offset} are learnt: the topic was made anew or "
                 "has lost its end. Restore it, or let learning start over: `riskmon models reset`"
             )
-        if newest and begin > lesson.next_offset:
-            _log.error("labels %d to %d expired before they were learnt", lesson.next_offset, begin - 1)
+        if newest and begin > state.next_offset:
+            _log.error("labels %d to %d expired before they were learnt", state.next_offset, begin - 1)
         if assignment != self._assignment:
             return
-        consumer.seek(_LABELS_PARTITION, max(lesson.next_offset, begin))
-        self.lesson, self._saved_offset, self._loaded_for = lesson, lesson.next_offset, assignment
+        consumer.seek(_LABELS_PARTITION, max(state.next_offset, begin))
+        self.state, self._saved_offset, self._loaded_for = state, state.next_offset, assignment
         self._show()
-        _log.info("learning from label offset %d on", lesson.next_offset)
+        _log.info("learning from label offset %d on", state.next_offset)
 
     def _is_loaded(self) -> bool:
         return self._is_ours and self._loaded_for == self._assignment
@@ -173,14 +173,14 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
                     _log.warning("label at offset %d is not valid", record.offset)
                     detail = f"{error.error_count()} fields are wrong"
                     invalid.append(DeadLetter(record, "invalid_label", detail))
-                    self.lesson.next_offset = record.offset + 1
+                    self.state.next_offset = record.offset + 1
                 else:
                     alerts += self._learn(label, record.offset)
             await file_dead_letters(self._sink, LABELS, invalid)
             await self._sink.write([_alert_message(alert) for alert in alerts])
 
     def _learn(self, label: Label, offset: int) -> tuple[Alert, ...]:
-        learnt = self.lesson.learn(label, offset)
+        learnt = self.state.learn(label, offset)
         if not learnt.is_new:
             metrics.LEARNER_REPEATS.inc()
             return ()
@@ -189,17 +189,17 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
             _log.warning("%s: %s", alert.kind, alert.text)
             metrics.DRIFT_ALERTS.labels(alert.kind, alert.subject).inc()
         if learnt.dethroned:
-            _log.warning("%s is served from now on, not %s", self.lesson.champion, learnt.dethroned)
+            _log.warning("%s is served from now on, not %s", self.state.champion, learnt.dethroned)
             metrics.CHAMPION_SWITCHES.inc()
         return learnt.alerts
 
     async def _save(self) -> bool:
         """Write a snapshot; False if the last one still says it all, or another learner is ahead."""
         async with self._lock:
-            if self.lesson.next_offset == self._saved_offset:
+            if self.state.next_offset == self._saved_offset:
                 return False
             self._saved_at = self._looked_at = time.monotonic()
-            snapshot = self.lesson.snapshot()
+            snapshot = self.state.snapshot()
             if not await self._progress.save(snapshot):
                 self._load_anew()
                 return False
@@ -226,16 +226,16 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
             _log.warning("the learner's offset was not committed: %s", error)
 
     def _show(self) -> None:
-        lesson = self.lesson
-        for model, quality in lesson.quality().items():
+        state = self.state
+        for model, quality in state.quality().items():
             metrics.JUDGED_LABELS.labels(model).set(quality.labels)
             if quality.log_loss is not None:
                 metrics.MODEL_LOG_LOSS.labels(model).set(quality.log_loss)
             if quality.auc is not None:
                 metrics.MODEL_AUC.labels(model).set(quality.auc)
         for name in ELIGIBLE:
-            metrics.CHAMPION.labels(name).set(name == lesson.champion)
-        for feature, index in lesson.stability_indices().items():
+            metrics.CHAMPION.labels(name).set(name == state.champion)
+        for feature, index in state.stability_indices().items():
             metrics.FEATURE_PSI.labels(feature).set(index)
 
 

@@ -25,7 +25,9 @@ class Taught(NamedTuple):
     alerts: list[Alert]
 
 
-def run_with_learner(records: Iterable[Record], book: ModelSet, rules: Rules, lesson: LearnerState) -> Iterator[Taught]:
+def run_with_learner(
+    records: Iterable[Record], model_set: ModelSet, rules: Rules, state: LearnerState
+) -> Iterator[Taught]:
     """The same with a learner: each batch is scored by what the labels of the batches before it have taught.
 
     Batches are small, as they are on a live topic.
@@ -35,9 +37,9 @@ def run_with_learner(records: Iterable[Record], book: ModelSet, rules: Rules, le
     source = iter(records)
     offsets = count()
     while batch := list(islice(source, _LEARNING_BATCH)):
-        result = process_batch(engine, batch, book, table)
+        result = process_batch(engine, batch, model_set, table)
         labels = [Label.model_validate_json(sent.value) for _, sent in result.outgoing if sent.kind == "label"]
-        alerts = [alert for label in labels for alert in lesson.learn(label, next(offsets)).alerts]
+        alerts = [alert for label in labels for alert in state.learn(label, next(offsets)).alerts]
         if labels:
-            book = book.with_snapshot(lesson.snapshot())
+            model_set = model_set.with_snapshot(state.snapshot())
         yield Taught(result, labels, alerts)

@@ -97,7 +97,7 @@ class LearnerState:
         return self._feature_drift.indices()
 
     def snapshot(self) -> ModelSnapshot:
-        """The lesson's whole state."""
+        """The state's whole state."""
         return ModelSnapshot(
             labels_learnt=self.labels_learnt,
             contenders={name: model.snapshot() for name, model in self._models.items()},

@@ -67,7 +67,7 @@ class _StreamApp(faust.App):  # type: ignore[misc]
 class Worker:
     """A Faust app with one table of borrowers and one task that works through the events; `app` is what runs."""
 
-    def __init__(self, settings: Settings, book: ModelSet, partitions: int, watch: BrokerWatch) -> None:
+    def __init__(self, settings: Settings, model_set: ModelSet, partitions: int, watch: BrokerWatch) -> None:
         tune_garbage_collection()
         self._settings = settings
         self._last_resort = LastResort()
@@ -81,7 +81,7 @@ class Worker:
         self._loading_since: float | None = None
         self._gauges = PartitionGauges(settings.kafka, self._offsets.next_offset)
         self._events = EventsTopic(settings.kafka, settings.application)
-        feed = ModelFeed(settings.kafka, book, settings.snapshot_move)
+        feed = ModelFeed(settings.kafka, model_set, settings.snapshot_move)
         self._membership = membership = Membership(self.app)
         log = KafkaLog(settings.kafka, self._table.changelog_topic_name, self._sink)
         changelog = Changelog(self._table.changelog_topic_name, owner_name(), log, self._table)
@@ -112,7 +112,7 @@ class Worker:
         )
         self._loop = BatchLoop(self._intake, work, settings.batch_records, settings.batch_seconds)
         self._start_with_app(feed, watch, ChangelogWatch(self.app, self._table, changelog, membership))
-        metrics.FOREST_INFO.labels(book.versions.forest).set(1)
+        metrics.FOREST_INFO.labels(model_set.versions.forest).set(1)
 
     def run(self) -> None:
         """Work until a signal ends the process."""

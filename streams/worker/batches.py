@@ -62,7 +62,7 @@ class BatchWork:
         started = time.perf_counter()
         self._table.read_ahead([(run.partition, [each.key for each in run.records if each.key]) for run in runs])
         records = [record for run in runs for record in run.records]
-        batch = Batch(self._engine, records, self._feed.book, datetime.now(UTC))
+        batch = Batch(self._engine, records, self._feed.model_set, datetime.now(UTC))
         for _ in batch.steps():
             await asyncio.sleep(0)
         for key, (partition, row) in batch.result.rows.items():

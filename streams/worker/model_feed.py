@@ -20,16 +20,16 @@ _log = logging.getLogger(__name__)
 
 
 class ModelFeed:
-    """Holds the `book` in force, and replaces it when a newer snapshot arrives that may be served.
+    """Holds the `model_set` in force, and replaces it when a newer snapshot arrives that may be served.
 
     `most_move` is how far one snapshot may move the scores before a person has to accept it.
     """
 
-    def __init__(self, kafka: Connection, book: ModelSet, most_move: float = MOST_MOVE) -> None:
+    def __init__(self, kafka: Connection, model_set: ModelSet, most_move: float = MOST_MOVE) -> None:
         self._kafka = kafka
         self._judge = Judge(most_move)
         self._next: int | None = None
-        self.book = book
+        self.model_set = model_set
 
     async def run(self) -> None:
         """Follow the topic until cancelled; while Kafka is away the last model stays in use."""
@@ -109,6 +109,6 @@ class ModelFeed:
             )
 
     def _serve(self) -> None:
-        self.book = self.book.with_online(self._judge.in_force)
-        metrics.ONLINE_LABELS.set(self.book.versions.online)
-        metrics.ONLINE_WEIGHT.set(self.book.online_weight)
+        self.model_set = self.model_set.with_online(self._judge.in_force)
+        metrics.ONLINE_LABELS.set(self.model_set.versions.online)
+        metrics.ONLINE_WEIGHT.set(self.model_set.online_weight)

@@ -48,10 +48,10 @@ async def test_a_killed_learner_goes_on_and_workers_follow_it_unless_they_are_fr
     with running("learner", env, log) as learner:
         await wait_for_labels(kafka, COUNT + 1, learner)
 
-    lesson = LearnerState()
-    alerts = [alert for offset, each in enumerate(labels, start=1) for alert in lesson.learn(each, offset).alerts]
+    state = LearnerState()
+    alerts = [alert for offset, each in enumerate(labels, start=1) for alert in state.learn(each, offset).alerts]
     newest = (await read_all(kafka, MODELS))[-1].value
-    assert ModelSnapshot.model_validate_json(newest or b"") == lesson.snapshot()
+    assert ModelSnapshot.model_validate_json(newest or b"") == state.snapshot()
     told = {
         alert.alert_id: alert
         for alert in (Alert.model_validate_json(each.value or b"") for each in await read_all(kafka, ALERTS))

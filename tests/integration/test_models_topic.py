@@ -39,10 +39,10 @@ def labels() -> list[Label]:
 
 
 def snapshot_after(labels: list[Label]) -> ModelSnapshot:
-    lesson = LearnerState()
+    state = LearnerState()
     for offset, each in enumerate(labels):
-        lesson.learn(each, offset)
-    return lesson.snapshot()
+        state.learn(each, offset)
+    return state.snapshot()
 
 
 async def send(kafka: Connection, topic: str, *values: bytes | None, key: bytes = ONLINE_KEY) -> None:
@@ -102,11 +102,11 @@ async def test_garbage_behind_the_newest_snapshot_does_not_make_the_learner_star
     await send(kafka, MODELS, good.model_dump_json().encode(), b"garbage", nan)
     await send(kafka, MODELS, *[b"{"] * 60, key=b"a stranger")
     async with learning(settings_of(own_broker)) as learner:
-        await until(lambda: learner.lesson.labels_learnt == COUNT)
+        await until(lambda: learner.state.labels_learnt == COUNT)
         await until(lambda: _last_is(kafka, (ONLINE_KEY, COUNT)))
     assert (await snapshots(kafka))[0] == (ONLINE_KEY, 500)
     assert all(progress >= 500 for _, progress in await snapshots(kafka))
-    assert learner.lesson.snapshot() == snapshot_after(labels)
+    assert learner.state.snapshot() == snapshot_after(labels)
 
 
 async def _last_is(kafka: Connection, wanted: tuple[bytes, int]) -> bool:
@@ -126,7 +126,7 @@ async def test_without_any_usable_snapshot_the_learner_stops_and_a_reset_lets_it
         await asyncio.wait_for(Learner(settings_of(own_broker)).run(), 60)
     await asyncio.to_thread(models, kafka, "reset", "--yes")
     async with learning(settings_of(own_broker)) as learner:
-        await until(lambda: learner.lesson.labels_learnt == 20)
+        await until(lambda: learner.state.labels_learnt == 20)
 
 
 async def test_labels_that_are_gone_stop_the_learner(own_broker: LocalBroker, labels: list[Label]) -> None:
@@ -150,14 +150,14 @@ async def test_a_stale_snapshot_is_covered_again_though_no_label_comes(
     following = asyncio.create_task(feed.run())
     try:
         async with learning(settings_of(own_broker)) as learner:
-            await until(lambda: learner.lesson.labels_learnt == COUNT)
+            await until(lambda: learner.state.labels_learnt == COUNT)
             await until(lambda: _last_is(kafka, (ONLINE_KEY, COUNT)))
-            await until(lambda: feed.book.versions.online == COUNT)
+            await until(lambda: feed.model_set.versions.online == COUNT)
             await send(kafka, MODELS, snapshot_after(labels[:100]).model_dump_json().encode())
             await until(lambda: _last_is(kafka, (ONLINE_KEY, COUNT)))
             await send(kafka, MODELS, b"garbage")
             await until(lambda: _last_is_usable(kafka))
-            assert feed.book.versions.online == COUNT
+            assert feed.model_set.versions.online == COUNT
         assert (ONLINE_KEY, 100) in await snapshots(kafka)
     finally:
         following.cancel()
@@ -218,24 +218,24 @@ async def test_what_moves_the_scores_too_far_waits_for_a_person_and_then_goes_to
     try:
         async with learning(settings) as learner:
             await send_labels(kafka, labels[:250])
-            await until(lambda: all(feed.book.versions.online == 250 for feed in feeds))
+            await until(lambda: all(feed.model_set.versions.online == 250 for feed in feeds))
             await send_labels(kafka, labels[250:])
             await until(lambda: _last_is(kafka, (HELD_KEY, COUNT)))
             # A worker that starts now serves the same as those that were there.
             late = ModelFeed(kafka, ModelSet(None), settings.snapshot_move)
             await late.catch_up()
-            served = {(feed.book.versions.online, feed.book.online_weight) for feed in (*feeds, late)}
+            served = {(feed.model_set.versions.online, feed.model_set.online_weight) for feed in (*feeds, late)}
             assert len(served) == 1
             assert 250 <= served.pop()[0] < COUNT
             assert "held back" in await asyncio.to_thread(models, kafka, "list")
             await asyncio.to_thread(models, kafka, "accept", "--by", "head of risk")
-            await until(lambda: all(feed.book.versions.online == COUNT for feed in feeds))
+            await until(lambda: all(feed.model_set.versions.online == COUNT for feed in feeds))
             await until(lambda: _last_is(kafka, (ONLINE_KEY, COUNT)))
-            assert learner.lesson.labels_learnt == COUNT
+            assert learner.state.labels_learnt == COUNT
         restarted = ModelFeed(kafka, ModelSet(None), settings.snapshot_move)
         await restarted.catch_up()
-        assert restarted.book.versions.online == COUNT
-        assert feeds[0].book.online_weight > 0
+        assert restarted.model_set.versions.online == COUNT
+        assert feeds[0].model_set.online_weight > 0
     finally:
         for task in tasks:
             task.cancel()

@@ -95,7 +95,7 @@ def never_moved(model: Path) -> dict[str, object]:
 
 def told(row: bytes) -> object:
     state = decode_state(row)
-    return msgspec.to_builtins((state.account, state.watch))
+    return msgspec.to_builtins((state.account, state.decision))
 
 
 async def rows_of(kafka: Connection, application: str) -> dict[str, bytes]:

@@ -137,7 +137,7 @@ class Book:
     @property
     def strategy(self) -> Strategy:
         """The strategy in force."""
-        return self.state.watch.strategy
+        return self.state.decision.strategy
 
     def _take(self, key: bytes | None, value: bytes, moment: datetime) -> None:
         record = Record(0, self._offset, key, value, int(moment.timestamp() * 1000))

@@ -132,6 +132,6 @@ class Run:
         """What is known of every borrower, without the outboxes."""
 
         def facts(state: BorrowerState) -> tuple[object, ...]:
-            return state.account, state.watch, state.partition, state.applied_offset
+            return state.account, state.decision, state.partition, state.applied_offset
 
         return {key: facts(decode_state(row)) for key, row in self.table.items() if not key.startswith(CLOCK_PREFIX)}

@@ -41,7 +41,7 @@ async def _assert_states(kafka: Connection, expected: dict[str, bytes]) -> None:
     assert {key for key in rows if not key.startswith(CLOCK_PREFIX)} == borrowers
     for key in borrowers:
         found, wanted = decode_state(rows[key]), decode_state(expected[key])
-        assert (found.account, found.watch) == (wanted.account, wanted.watch)
+        assert (found.account, found.decision) == (wanted.account, wanted.decision)
         assert found.applied_offset == wanted.applied_offset
 
 

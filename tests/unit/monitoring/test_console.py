@@ -30,8 +30,8 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def state(name: str, days_past_due: int, strategy: Strategy, offset: int, *, is_open: bool = True) -> BorrowerState:
-    watch = DecisionState(strategy, 0.5, (), days_past_due, 100 * days_past_due, is_open)
-    return BorrowerState(Account(name, 1), watch, 0, offset)
+    decision = DecisionState(strategy, 0.5, (), days_past_due, 100 * days_past_due, is_open)
+    return BorrowerState(Account(name, 1), decision, 0, offset)
 
 
 def numbered(number: int, **changes: object) -> Action:

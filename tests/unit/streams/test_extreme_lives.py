@@ -178,7 +178,7 @@ def test_a_closing_told_after_the_window_ends_collection_and_nothing_else(book: 
     result = run.take(records_of(opened(), payment(31), missed(1, day(31), 250), closed(60), opened("L2", "B2")))
     assert run.refused == []
     assert [(each.loan_id, each.strategy, each.score) for each in result.actions][-1] == ("L1", "none", None)
-    assert decode_state(run.table["B1"]).watch.has_open_loan is False
+    assert decode_state(run.table["B1"]).decision.has_open_loan is False
     # The next event about another loan finds it gone.
     run.take(records_of(opened("L3"), first=5))
     assert [loan.loan_id for loan in decode_state(run.table["B1"]).account.loans] == ["L3"]

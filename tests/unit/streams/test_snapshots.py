@@ -205,8 +205,8 @@ def test_scorers_pass_over_what_they_cannot_use_and_go_on(
 ) -> None:
     feed = ModelFeed(Settings().kafka, ModelSet(None))
     feed._take_all([sent(snapshots[0], 0)], first=True)
-    book = feed.book
-    assert book.versions.online == 50
+    model_set = feed.model_set
+    assert model_set.versions.online == 50
     old = {"schema_version": 1, "model": {}, "blend": {}, "next_label_offset": 3, "learnt_to": {}}
     values = (
         b"{",
@@ -221,10 +221,10 @@ def test_scorers_pass_over_what_they_cannot_use_and_go_on(
         )
         feed._take_all([sent(snapshots[1], 8, b"a stranger's key"), message(MODELS, b"x", None, offset=9)], first=False)
         feed._take_all([message(MODELS, None, HELD_KEY, offset=10)], first=False)
-    assert feed.book is book
+    assert feed.model_set is model_set
     assert len([each for each in caplog.records if "not usable" in each.message]) == 7
     feed._take_all([sent(snapshots[1], 11)], first=False)
-    assert feed.book.versions.online == 100
+    assert feed.model_set.versions.online == 100
 
 
 def test_a_message_is_taken_once_though_two_readers_meet_it(snapshots: list[ModelSnapshot]) -> None:
@@ -238,9 +238,9 @@ def test_a_message_is_taken_once_though_two_readers_meet_it(snapshots: list[Mode
 def test_a_reset_leaves_the_forest_alone(snapshots: list[ModelSnapshot]) -> None:
     feed = ModelFeed(Settings().kafka, ModelSet(None))
     feed._take_all([sent(snapshots[3], 0), message(MODELS, None, ONLINE_KEY, offset=1)], first=True)
-    assert feed.book.online is None
+    assert feed.model_set.online is None
     feed._take_all([sent(snapshots[0], 2)], first=False)
-    assert feed.book.versions.online == 50
+    assert feed.model_set.versions.online == 50
 
 
 def test_who_accepted_a_snapshot_stands_with_it(snapshots: list[ModelSnapshot]) -> None:

@@ -29,14 +29,19 @@ def test_a_row_is_read_back_whole_or_in_part() -> None:
     row = encode(STATE)
     assert decode_state(row) == STATE
     known = decode_known(row)
-    assert (known.account, known.watch, known.partition, known.applied_offset) == (STATE.account, STATE.watch, 3, 17)
+    assert (known.account, known.decision, known.partition, known.applied_offset) == (
+        STATE.account,
+        STATE.decision,
+        3,
+        17,
+    )
     assert applied_offset(row) == 17
 
 
 def test_rows_of_an_older_version_are_read() -> None:
-    account, watch, partition, offset, outbox = msgspec.msgpack.decode(encode(STATE))
+    account, decision, partition, offset, outbox = msgspec.msgpack.decode(encode(STATE))
     older = [loan[:-1] for loan in account[2]]
-    row = msgspec.msgpack.encode([[account[0], account[1], older, account[3]], watch, partition, offset, outbox])
+    row = msgspec.msgpack.encode([[account[0], account[1], older, account[3]], decision, partition, offset, outbox])
     assert decode_state(row) == STATE
     assert decode_clock(msgspec.msgpack.encode([1, 739000, 5])) == PartitionClock(1, 739000, 5)
 

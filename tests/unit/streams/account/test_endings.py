@@ -64,11 +64,11 @@ def test_a_charged_off_loan_is_still_owed_and_scores_by_rule() -> None:
     assert (scored.p_blend, scored.p_forest) == (1.0, 0.0)
     assert book.strategy is Strategy.RECOVERY
     assert book.actions[-1].reasons == []
-    asked = {each.instalment for each in book.state.watch.pending}
+    asked = {each.instalment for each in book.state.decision.pending}
     book.close("2025-09-07", "2025-12-31")
     # What was asked before is answered; nothing is asked any more.
     assert len(book.labels) - labels == len(asked)
-    assert book.state.watch.pending == ()
+    assert book.state.decision.pending == ()
 
 
 def test_a_settlement_for_less_than_owed_ends_all_claims() -> None:

@@ -188,10 +188,10 @@ def scored(account: Account, chance: float) -> list[LoanScore]:
 
 
 def decide(
-    account: Account, watch: DecisionState, chance: float
+    account: Account, decision: DecisionState, chance: float
 ) -> tuple[DecisionState, tuple[Strategy, Strategy] | None]:
-    judged = judge(watch, account, scored(account, chance), ModelVersions("f", 0), StrategyRules(), RULES)
-    return judged.watch, (judged.previous, judged.watch.strategy) if judged.is_change else None
+    judged = judge(decision, account, scored(account, chance), ModelVersions("f", 0), StrategyRules(), RULES)
+    return judged.decision, (judged.previous, judged.decision.strategy) if judged.is_change else None
 
 
 def closed_at(account: Account, day: str) -> Account:
@@ -201,24 +201,24 @@ def closed_at(account: Account, day: str) -> Account:
 def test_a_contact_hold_withholds_actions_and_tells_the_newest_once_when_it_ends() -> None:
     account = apply(opening("L", **LOAN), None, RULES)
     account = apply(hold("a", "2025-02-15", "2025-02-24", "2025-02-01", effect="contact"), account, RULES)
-    watch = DecisionState()
+    decision = DecisionState()
     told = []
     for day, chance in [(13, 0.2), (14, 0.6), (15, 0.8), (20, 0.6), (23, 0.9), (24, 0.9), (25, 0.9)]:
         account = closed_at(account, f"2025-02-{day}")
-        watch, change = decide(account, watch, chance)
+        decision, change = decide(account, decision, chance)
         told.append(change)
     # After the close of the 14th the next day is held; after that of the 24th it is not.
     assert told == [None, None, None, None, None, (Strategy.REMINDER, Strategy.RECOVERY), None]
-    assert watch.withheld_from is None
+    assert decision.withheld_from is None
 
 
 def test_nothing_is_told_at_the_end_of_a_hold_if_all_is_as_it_was() -> None:
     account = apply(opening("L", **LOAN), None, RULES)
     account = apply(hold("a", "2025-02-12", "2025-02-24", "2025-02-01", effect="contact"), account, RULES)
-    watch, told = DecisionState(), []
+    decision, told = DecisionState(), []
     for day, chance in [(13, 0.6), (20, 0.2), (24, 0.2)]:
         account = closed_at(account, f"2025-02-{day}")
-        watch, change = decide(account, watch, chance)
+        decision, change = decide(account, decision, chance)
         told.append(change)
     assert told == [None, None, None]
 
@@ -233,10 +233,10 @@ def test_the_end_of_a_loan_is_told_even_while_contact_is_held() -> None:
 def test_a_strategy_hold_keeps_the_strategy_until_it_ends() -> None:
     account = apply(opening("L", **LOAN), None, RULES)
     account = apply(hold("a", "2025-02-12", "2025-02-20", "2025-02-01", effect="strategy"), account, RULES)
-    watch, told = DecisionState(), []
+    decision, told = DecisionState(), []
     for day in (12, 19, 20):
         account = closed_at(account, f"2025-02-{day}")
-        watch, change = decide(account, watch, 0.9)
+        decision, change = decide(account, decision, 0.9)
         told.append(change)
     assert told == [None, None, (Strategy.REMINDER, Strategy.RECOVERY)]
 

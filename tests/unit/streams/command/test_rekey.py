@@ -65,7 +65,7 @@ def test_a_row_moves_to_its_keys_home_with_the_watermark_of_that_partition() -> 
     for each, borrower in zip(moved, ids, strict=True):
         before, after = decode_state(rows[borrower.encode()]), decode_state(each.value or b"")
         assert (each.key, each.partition) == (borrower.encode(), home(borrower.encode(), 5))
-        assert (after.account, after.watch) == (before.account, before.watch)
+        assert (after.account, after.decision) == (before.account, before.decision)
         assert (after.partition, after.applied_offset) == (each.partition, MOVE.resume_at[each.partition] - 1)
 
 

@@ -31,8 +31,8 @@ def test_every_borrower_is_told_to_where_the_stream_left_it(records: list[Record
         newest = told.days[-1]
         assert (newest.day, newest.days_past_due, newest.arrears) == (
             state.account.as_of,
-            state.watch.days_past_due,
-            state.watch.arrears,
+            state.decision.days_past_due,
+            state.decision.arrears,
         )
         assert [point.day for point in told.days] == sorted({point.day for point in told.days})
 
@@ -46,7 +46,7 @@ def test_a_history_that_begins_late_goes_on_from_a_state(records: list[Record]) 
         whole, part = retell(borrower_id, own, None, RULES), retell(borrower_id, own, base, RULES)
         told_some_days |= len(part.days) > 1
         assert [point for point in whole.days if point.day > base.account.as_of] == part.days[1:]
-        assert part.days[-1].days_past_due == after[borrower_id].watch.days_past_due
+        assert part.days[-1].days_past_due == after[borrower_id].decision.days_past_due
         for past in part.events:
             assert (past.fate == "earlier") == (past.record.offset <= base.applied_offset and not past.detail), past
     assert told_some_days
