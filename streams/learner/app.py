@@ -158,6 +158,9 @@ class Learner(ConsumerRebalanceListener):  # type: ignore[misc]
         self.state, self._saved_offset, self._loaded_for = state, state.next_offset, assignment
         self._show()
         _log.info("learning from label offset %d on", state.next_offset)
+        if newest:
+            # Whoever saved it may have lost the partition before it told the group how far it was.
+            await self._commit(consumer)
 
     def _is_loaded(self) -> bool:
         return self._is_ours and self._loaded_for == self._assignment
