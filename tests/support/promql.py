@@ -21,10 +21,11 @@ ALERTS = [rule for rule in RULES if "alert" in rule]
 def operands(expression: str) -> Iterator[str]:
     """What an alert compares and combines. In good health its comparisons are empty, but none of these may be.
 
-    `absent` is passed over, since what it asks for is there, and so are offsets, since the test is not that old.
+    `absent` is passed over, since what it asks for is there, and so are offsets, since the test is not that old; for
+    the same reason a subquery looks back a minute only.
     """
     for part in _parts(promql_parser.parse(expression)):
-        yield re.sub(r" offset \w+", "", part)
+        yield re.sub(r"\[\w+:\w+\]", "[1m:10s]", re.sub(r" offset \w+", "", part))
 
 
 def _parts(node: Any) -> Iterator[str]:
